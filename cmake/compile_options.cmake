@@ -1,0 +1,37 @@
+# Compiler settings shared by every target, and the two functions that declare a room and its tests.
+
+add_library(turnpike_options INTERFACE)
+target_include_directories(turnpike_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+target_compile_options(turnpike_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers)
+if(TURNPIKE_WERROR)
+  target_compile_options(turnpike_options INTERFACE -Werror)
+endif()
+if(TURNPIKE_SANITIZE)
+  target_compile_options(turnpike_options INTERFACE
+    -fsanitize=${TURNPIKE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(turnpike_options INTERFACE -fsanitize=${TURNPIKE_SANITIZE})
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+  target_compile_definitions(turnpike_options INTERFACE _FORTIFY_SOURCE=2)
+  target_compile_options(turnpike_options INTERFACE
+    -fstack-protector-strong -fstack-clash-protection
+    $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-fcf-protection>)
+  target_link_options(turnpike_options INTERFACE -Wl,-z,relro,-z,now -pie)
+endif()
+
+# turnpike_room(NAME SOURCES a.cc b.cc [PUBLIC libraries...] [PRIVATE libraries...])
+function(turnpike_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(turnpike_${name} STATIC ${ROOM_SOURCES})
+  target_link_libraries(turnpike_${name}
+    PUBLIC turnpike_options ${ROOM_PUBLIC} PRIVATE ${ROOM_PRIVATE})
+endfunction()
+
+# turnpike_test(NAME SOURCES a_test.cc [LINK libraries...]): a GoogleTest program run by ctest.
+function(turnpike_test name)
+  cmake_parse_arguments(TEST "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${TEST_SOURCES})
+  target_link_libraries(${name} PRIVATE ${TEST_LINK} turnpike_options GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+endfunction()

@@ -1,0 +1,111 @@
+// Loop: one libuv loop and the clock that goes with it. A worker owns one; everything in net/ that
+// takes a Loop& belongs to its thread. Loop::wake-ups from other threads go through Async.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/expected.h"
+#include "base/time.h"
+
+namespace turnpike::net {
+
+class Loop {
+ public:
+  Loop();
+  ~Loop();  // every handle must have been closed; runs the close callbacks that wait
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  void run();   // until stop()
+  void stop();  // from the loop's own thread
+  // One turn of the loop that does not wait; for tests.
+  void run_once();
+
+  // The clocks, read once per turn: the first call of a turn reads them.
+  Tick tick();
+
+  // Called after the I/O callbacks of each turn and again before the loop blocks: where batches are
+  // flushed. Must be quick and may be called with nothing to do. Lives as long as the loop.
+  void on_flush(std::function<void()> flush);
+
+  uv_loop_t* raw() { return &loop_; }
+
+ private:
+  static void before_blocking(uv_prepare_t* handle);
+  static void after_io(uv_check_t* handle);
+  void flush();
+
+  uv_loop_t loop_;
+  uv_prepare_t prepare_;
+  uv_check_t check_;
+  std::vector<std::function<void()>> flushes_;
+  Tick tick_;
+  bool tick_is_fresh_ = false;
+};
+
+// A one-shot deadline. Destroying it cancels it.
+class LoopTimer {
+ public:
+  LoopTimer(Loop& loop, std::function<void()> fire);
+  ~LoopTimer();
+  LoopTimer(const LoopTimer&) = delete;
+  LoopTimer& operator=(const LoopTimer&) = delete;
+  // Fires once, at `deadline` or right after (libuv's resolution: 1 ms). MonoTime::never() cancels.
+  void arm(MonoTime deadline);
+
+ private:
+  Loop& loop_;
+  std::function<void()> fire_;
+  uv_timer_t* handle_;
+  MonoTime armed_for_ = MonoTime::never();
+};
+
+// Readiness of a file descriptor that somebody else owns. Destroying it stops it at once: the
+// callback never runs again, and the fd may be closed or handed over right after.
+class Poll {
+ public:
+  enum Events : int { kReadable = UV_READABLE, kWritable = UV_WRITABLE };
+  Poll(Loop& loop, int fd, std::function<void(int events)> ready);
+  ~Poll();
+  Poll(const Poll&) = delete;
+  Poll& operator=(const Poll&) = delete;
+  void watch(int events);  // 0 pauses
+
+ private:
+  struct State;
+  State* state_;
+  int watched_ = 0;
+};
+
+// Wakes a loop from any thread; several wakes may arrive as one.
+class Async {
+ public:
+  Async(Loop& loop, std::function<void()> woken);
+  ~Async();
+  Async(const Async&) = delete;
+  Async& operator=(const Async&) = delete;
+  void wake();  // any thread
+
+ private:
+  struct State;
+  State* state_;
+};
+
+// A POSIX signal, delivered on the loop's thread.
+class SignalWatch {
+ public:
+  SignalWatch(Loop& loop, int signal, std::function<void()> arrived);
+  ~SignalWatch();
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+ private:
+  struct State;
+  State* state_;
+};
+
+}  // namespace turnpike::net

@@ -1,0 +1,32 @@
+// The one seam between this program and the kernel's socket calls, so that tests can make them
+// fail. Everything in net/ reaches the kernel through syscalls(); production never replaces it.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+namespace turnpike::net {
+
+class Syscalls {
+ public:
+  virtual ~Syscalls() = default;
+  virtual int socket(int domain, int type, int protocol);
+  virtual int bind(int fd, const sockaddr* address, socklen_t length);
+  virtual int listen(int fd, int backlog);
+  virtual int accept4(int fd, sockaddr* address, socklen_t* length, int flags);
+  virtual int setsockopt(int fd, int level, int name, const void* value, socklen_t length);
+  virtual ssize_t sendmsg(int fd, const msghdr* message, int flags);
+  virtual int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags);
+  virtual ssize_t recvmsg(int fd, msghdr* message, int flags);
+  virtual int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags);
+  virtual ssize_t read(int fd, void* buffer, size_t size);
+  virtual ssize_t writev(int fd, const iovec* pieces, int count);
+  virtual int close(int fd);
+};
+
+Syscalls& syscalls();
+// Tests only: replaces the seam, answers what was there; nullptr restores the kernel.
+Syscalls* replace_syscalls(Syscalls* replacement);
+
+}  // namespace turnpike::net

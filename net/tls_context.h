@@ -1,0 +1,45 @@
+// TlsContext: certificate, key and policy for server-side TLS (OpenSSL). TLS 1.2 and 1.3, AEAD
+// suites, no renegotiation, no compression, session tickets on. ALPN offers `stun.turn` and
+// `http/1.1` (RFC 7443); unknown ids are never claimed. Built once, immutable, shared by threads.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/expected.h"
+
+struct ssl_ctx_st;
+
+namespace turnpike::net {
+
+class TlsContext {
+ public:
+  struct Files {
+    std::string certificate;  // PEM chain
+    std::string key;          // PEM
+  };
+  // The sentence says which file is unreadable, not PEM, or does not belong to the other.
+  static Expected<std::shared_ptr<const TlsContext>> load(const Files& files);
+  ~TlsContext();
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+
+  // Whether the certificate is for this host name (SAN, wildcards as RFC 9525).
+  bool matches_host(std::string_view host) const;
+  // SAN DNS names, in order.
+  std::vector<std::string> host_names() const;
+  ssl_ctx_st* raw() const { return context_; }
+
+ private:
+  explicit TlsContext(ssl_ctx_st* context) : context_(context) {}
+  ssl_ctx_st* context_;
+};
+
+// Writes a self-signed ECDSA P-256 certificate for these names and addresses, valid for a year
+// (local trials only). The key file gets mode 0600.
+Expected<void> write_self_signed(const TlsContext::Files& files,
+                                 const std::vector<std::string>& names);
+
+}  // namespace turnpike::net

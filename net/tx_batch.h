@@ -1,0 +1,51 @@
+// TxBatch: a worker's outgoing datagrams, collected during one turn of the loop and sent with as few
+// system calls as the kernel allows. push() copies once into an arena; runs of the same (socket,
+// destination, size) leave as one UDP_SEGMENT send, the rest of a flush as sendmmsg per socket.
+//
+// UDP_SEGMENT is never used for a single packet or for a segment above the path MTU's usual 1472
+// bytes. When a segmented send fails with EINVAL, EIO or EMSGSIZE that run is sent plainly, and GSO
+// is given up for good only when a known-good probe on loopback fails too: no client can switch it
+// off for the others. Datagrams the kernel refuses (full socket buffer, unreachable) are dropped
+// and counted, as a router would. No allocation after construction. Worker thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/address.h"
+#include "base/bytes.h"
+#include "base/run.h"
+
+namespace turnpike::net {
+
+class TxBatch {
+ public:
+  enum class Segmentation : std::uint8_t { kProbe, kOff };  // kOff is the operator's kill switch
+  explicit TxBatch(Segmentation segmentation);
+  ~TxBatch();
+  TxBatch(const TxBatch&) = delete;
+  TxBatch& operator=(const TxBatch&) = delete;
+
+  // Each segment of `body` becomes one datagram: head + segment. With an empty body (count 0) the
+  // head alone is the datagram. Flushes by itself when the arena is full.
+  void push(int fd, const Address& destination, ByteView head, const Run& body);
+  void flush();
+  // Call before a descriptor is closed: what waits for it leaves first.
+  void flush_before_close(int fd);
+
+  struct Statistics {
+    std::uint64_t datagrams = 0;
+    std::uint64_t segmented_sends = 0;  // UDP_SEGMENT messages, each many datagrams
+    std::uint64_t system_calls = 0;
+    std::uint64_t dropped = 0;
+  };
+  const Statistics& statistics() const { return statistics_; }
+  bool segmentation_in_use() const;
+
+ private:
+  struct Arena;
+  std::unique_ptr<Arena> arena_;
+  Statistics statistics_;
+};
+
+}  // namespace turnpike::net

@@ -1,0 +1,125 @@
+// UDP sockets that deliver runs: our own non-blocking descriptors, because libuv's UDP handle has
+// no SO_REUSEPORT, no GSO or GRO and no control messages.
+//
+//   UdpListener    one per local address and family (IPV6_V6ONLY), so that every answer leaves from
+//                  the address that was asked; watched by the loop directly.
+//   RelaySockets   the thousands of relay sockets of one worker in an epoll set of their own
+//                  (edge-triggered), whose one descriptor the loop watches: thin flows cost no
+//                  re-arming and one wake-up serves many sockets.
+//
+// Receive memory (RxArena) belongs to the worker, not to the socket. Worker thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/address.h"
+#include "base/expected.h"
+#include "base/run.h"
+#include "base/slab.h"
+#include "net/loop.h"
+
+namespace turnpike::net {
+
+// Receive slots for one recvmmsg call: message headers, addresses, control space and 64 KiB of
+// payload each (what one GRO train can be). One per worker, shared by all of its sockets.
+class RxArena {
+ public:
+  static constexpr unsigned kSlots = 16;
+  RxArena();
+  ~RxArena();
+  RxArena(const RxArena&) = delete;
+  RxArena& operator=(const RxArena&) = delete;
+
+  struct Slots;
+  Slots& slots() { return *slots_; }
+
+ private:
+  std::unique_ptr<Slots> slots_;
+};
+
+enum class ReusePort : std::uint8_t { kNo, kYes };
+
+struct UdpStatistics {
+  std::uint64_t receive_calls = 0;
+  std::uint64_t receive_runs = 0;
+  std::uint64_t receive_datagrams = 0;
+  std::uint64_t receive_queue_overflows = 0;  // SO_RXQ_OVFL
+};
+
+class UdpListener {
+ public:
+  class Receiver {
+   public:
+    virtual ~Receiver() = default;
+    virtual void on_datagrams(UdpListener& listener, const Address& from, const Run& run) = 0;
+  };
+  struct Wish {
+    Address bind;  // a port of 0 draws one
+    ReusePort reuse_port = ReusePort::kNo;
+    int receive_buffer = 4 << 20;  // bytes; what the kernel grants
+  };
+  // The sentence names the address and says what to do ("... in use: is another server running?").
+  // Binding and reading are separate steps, so that all workers bind before any of them reads.
+  static Expected<std::unique_ptr<UdpListener>> bind(const Wish& wish);
+  ~UdpListener();
+  UdpListener(const UdpListener&) = delete;
+  UdpListener& operator=(const UdpListener&) = delete;
+
+  void start(Loop& loop, RxArena& arena, Receiver& receiver);
+  int fd() const { return fd_; }
+  const Address& local() const { return local_; }
+  const UdpStatistics& statistics() const { return statistics_; }
+
+ private:
+  UdpListener(int fd, const Address& local) : fd_(fd), local_(local) {}
+  void on_readable();
+
+  int fd_;
+  Address local_;
+  RxArena* arena_ = nullptr;
+  Receiver* receiver_ = nullptr;
+  std::unique_ptr<Poll> poll_;
+  UdpStatistics statistics_;
+};
+
+class RelaySockets {
+ public:
+  struct Socket {
+    int fd = -1;
+    Address local;
+    std::uint64_t owner = 0;
+  };
+  using SocketHandle = Handle<Socket>;
+
+  class Receiver {
+   public:
+    virtual ~Receiver() = default;
+    virtual void on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) = 0;
+  };
+  enum class OpenError : std::uint8_t { kAddressInUse, kNoSuchAddress, kNoResources };
+
+  RelaySockets(Loop& loop, RxArena& arena, Receiver& receiver, std::uint32_t maximum);
+  ~RelaySockets();
+  RelaySockets(const RelaySockets&) = delete;
+  RelaySockets& operator=(const RelaySockets&) = delete;
+
+  // Binds exactly `address` (no SO_REUSEPORT: the kernel's refusal is the answer).
+  Expected<SocketHandle, OpenError> open(const Address& address, std::uint64_t owner);
+  void close(SocketHandle handle);
+  const Socket* find(SocketHandle handle) const { return sockets_.find(handle); }
+  const UdpStatistics& statistics() const { return statistics_; }
+
+ private:
+  void on_ready();
+  void read_socket(SocketHandle handle);
+
+  RxArena& arena_;
+  Receiver& receiver_;
+  int epoll_ = -1;
+  Slab<Socket> sockets_;
+  std::unique_ptr<Poll> poll_;
+  UdpStatistics statistics_;
+};
+
+}  // namespace turnpike::net

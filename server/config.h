@@ -1,0 +1,62 @@
+// Config: what the operator asked for, after parsing, before anything is opened. Made by options.cc
+// from one table of options (flags, environment, JSON file); resolved into a Plan by plan.cc, which
+// looks at the machine. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "turn/credentials.h"
+#include "turn/quota.h"
+#include "turn/relayed_addresses.h"
+
+namespace turnpike::server {
+
+struct ExternalIp {
+  IpAddress external;
+  std::optional<IpAddress> local;  // without it: the only relay address of that family
+};
+
+struct Config {
+  std::vector<IpAddress> listening_ips;  // empty: every address, both families
+  std::uint16_t listening_port = 3478;
+  std::uint16_t tls_listening_port = 5349;  // 0: none
+  std::vector<std::uint16_t> http_ports;
+  std::vector<IpAddress> relay_ips;  // empty: the address that routes outward
+  std::vector<ExternalIp> external_ips;
+  std::uint16_t min_port = 49152;
+  std::uint16_t max_port = 65535;
+  std::string realm;  // empty: the public host, else "turnpike"
+  std::vector<turn::StaticUser> users;
+  std::vector<std::string> shared_secrets;
+  std::string certificate_file;
+  std::string key_file;
+  std::vector<IpRange> allowed_peers;
+  std::vector<IpRange> denied_peers;
+  turn::QuotaLimits quota;
+  std::uint32_t unauthorized_replies_per_second = 1000;  // 0: off
+  bool rfc5766_channel_numbers = false;
+
+  std::string public_host;
+  std::vector<std::string> api_keys;
+  bool open_rooms = false;
+  std::uint32_t workers = 0;  // 0: the CPUs that affinity and cgroup allow
+  std::string static_dir;
+  std::string state_dir;  // empty: chosen by state_dir.h
+  bool segmentation = true;  // UDP_SEGMENT; --no-udp-gso is the kill switch
+};
+
+// Documented in docs/operations.md; scripts may rely on them.
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitUsage = 2,          // unknown option, bad value, bad configuration file
+  kExitCannotListen = 3,   // a port in use, an address that is not ours, no permission
+  kExitCertificate = 4,    // certificate or key unreadable or not matching
+  kExitState = 5,          // state directory or a secret file not usable
+  kExitPrivileges = 6,     // could not drop root
+};
+
+}  // namespace turnpike::server

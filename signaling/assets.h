@@ -1,0 +1,21 @@
+// The pages, scripts and styles of signaling/web/, embedded in the binary at build time by
+// tools/embed. Immutable.
+#pragma once
+
+#include <string_view>
+
+#include "base/bytes.h"
+
+namespace turnpike::signaling {
+
+struct Asset {
+  std::string_view name;          // "call.html", "call.js"
+  std::string_view content_type;  // "text/html; charset=utf-8"
+  std::string_view etag;          // quoted, from the content's SHA-256
+  ByteView content;
+};
+
+// nullptr when there is none. Names are those of the files below signaling/web/.
+const Asset* find_asset(std::string_view name);
+
+}  // namespace turnpike::signaling

@@ -1,0 +1,40 @@
+// Stateless nonces (RFC 8489 sections 9.2 and 14.10): the server keeps nothing until one returns.
+//
+//   "obMatJos2" + 4 base64 characters of 24 feature bits + base64url(time, 4 bytes | MAC, 12 bytes)
+//
+// The MAC covers the time, the feature bits and the client's transport address, so that a captured
+// request is worth nothing from another address, and a nonce with edited feature bits is invalid.
+// One key serves all workers of a process. Values only; any thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/address.h"
+#include "base/digest.h"
+#include "base/time.h"
+
+namespace turnpike::stun {
+
+class NonceSource {
+ public:
+  using Key = std::array<std::uint8_t, 32>;
+  NonceSource(const Key& key, seconds lifetime) : key_(key), lifetime_(lifetime) {}
+
+  // Exactly kLength characters, on the stack: no allocation before authentication.
+  static constexpr std::size_t kLength = 9 + 4 + 22;
+  struct Nonce {
+    std::array<char, kLength> characters;
+    std::string_view view() const { return {characters.data(), characters.size()}; }
+  };
+  Nonce make(WallTime now, const Address& client) const;
+  bool is_valid(std::string_view nonce, WallTime now, const Address& client) const;
+
+ private:
+  Key key_;
+  seconds lifetime_;
+};
+
+}  // namespace turnpike::stun

@@ -1,0 +1,98 @@
+// turn::Server: one worker's STUN/TURN server as a state machine (RFC 8489, RFC 8656). It never
+// sees a socket or a clock: inputs are the calls below, outputs go to the Sink given with each.
+// Single thread. Relaying a packet allocates nothing, locks nothing and logs nothing; it lives in
+// relaying.cc. Requests live in requests.cc, one short function a method.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/random.h"
+#include "base/run.h"
+#include "base/time.h"
+#include "stun/nonce.h"
+#include "turn/credentials.h"
+#include "turn/path.h"
+#include "turn/policy.h"
+#include "turn/quota.h"
+#include "turn/relayed_addresses.h"
+#include "turn/sink.h"
+#include "turn/statistics.h"
+
+namespace turnpike::turn {
+
+// One configuration, immutable, shared by all workers.
+struct Settings {
+  explicit Settings(Credentials::Source source) : credentials(std::move(source)) {}
+
+  Credentials credentials;
+  PeerPolicy peers;
+  ExternalAddresses external;
+  stun::NonceSource::Key nonce_key{};
+  seconds nonce_lifetime{600};
+  seconds default_lifetime{600};
+  seconds max_lifetime{3600};
+  // 0x4FFF by RFC 8656 section 12; 0x7FFF with --rfc5766-channel-numbers.
+  std::uint16_t last_channel_number = 0x4FFF;
+  // Replies to senders that are not authenticated, per source prefix, second and worker; 0 = off.
+  std::uint32_t unauthorized_replies_per_second = 1000;
+  std::uint32_t unauthorized_burst = 2000;
+  std::uint32_t max_allocations = 1u << 20;  // of one worker
+};
+
+inline constexpr std::size_t kMaxPermissionsPerAllocation = 1024;
+inline constexpr std::size_t kMaxChannelsPerAllocation = 1024;
+inline constexpr std::size_t kMaxRevokedNames = 65536;
+inline constexpr seconds kPermissionLifetime{300};
+inline constexpr seconds kChannelLifetime{600};
+
+class Server {
+ public:
+  // What the worker shares with the others; all outlive the server.
+  struct Shared {
+    Quota& quota;
+    const LiveRelays& live_relays;
+    Random& random;
+  };
+  Server(std::shared_ptr<const Settings> settings, Shared shared);
+  ~Server();  // the sockets are the driver's: call shut_down() first to have them closed
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // One or more datagrams from a client; from a stream exactly one framed message (StreamFramer).
+  void on_client(Tick now, const Path& path, const Run& run, Sink& sink);
+  // Datagrams that arrived at a relayed transport address. `owner` is RelayWish::owner.
+  void on_peer(Tick now, std::uint64_t owner, const Address& peer, const Run& run, Sink& sink);
+  // The connection is gone: its allocation ends at once.
+  void on_client_gone(Tick now, const Path& path, Sink& sink);
+  // Fires what is due. Call when next_deadline() has passed.
+  void on_time(Tick now, Sink& sink);
+  MonoTime next_deadline() const;
+
+  // The holder of this name (UserIdentity::name) left: its allocations end at once and its
+  // credentials are refused until `until`. At most kMaxRevokedNames are remembered; when full, the
+  // one that expires first makes room.
+  void revoke(Tick now, std::string_view name, WallTime until, Sink& sink);
+  // Ends every allocation.
+  void shut_down(Tick now, Sink& sink);
+
+  const Statistics& statistics() const;
+
+  // Counts by walking everything: for tests and audits. A server without allocations has none of
+  // the others.
+  struct Audit {
+    std::size_t allocations = 0;
+    std::size_t permissions = 0;
+    std::size_t channels = 0;
+    std::size_t revoked_names = 0;
+  };
+  Audit audit() const;
+
+ private:
+  class Core;
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace turnpike::turn

@@ -1,0 +1,82 @@
+// Sink: everything the relay can ask of the outside. The driver in server/ turns it into sockets,
+// the simulator into events. Every call is made from inside a turn::Server input and must not call
+// back into the server. Views are borrowed for the call only.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/address.h"
+#include "base/bytes.h"
+#include "base/expected.h"
+#include "base/run.h"
+#include "stun/attributes.h"
+#include "turn/path.h"
+
+namespace turnpike::turn {
+
+// Messages for a client: each segment of `body` becomes one message, head + segment + pad zero
+// bytes. All segments of one Parts have the same size (a train with a short last segment is passed
+// as two), so one head fits all. A message without payload of its own (a STUN response) is all
+// head, with body.count == 0.
+struct Parts {
+  ByteView head;
+  Run body;
+  std::uint8_t pad = 0;  // 0..3, streams only (RFC 8656 section 12.5)
+};
+
+// The socket behind a relayed transport address, as the driver names it.
+struct RelayHandle {
+  std::uint64_t value = 0;
+  bool operator==(const RelayHandle&) const = default;
+};
+
+struct RelayWish {
+  Family family = Family::kIPv4;
+  // Comes back with every packet of this relay: Server::on_peer's `owner`.
+  std::uint64_t owner = 0;
+};
+struct Relay {
+  RelayHandle handle;
+  Address address;  // where the socket is bound, before any external mapping
+};
+enum class RelayError : std::uint8_t { kFamilyNotSupported, kNoPortLeft, kNoResources };
+
+// What is worth counting or telling, rare enough for a virtual call. Packets are not events: they
+// are in Statistics.
+struct Event {
+  enum class Kind : std::uint8_t {
+    kAllocationCreated,
+    kAllocationEnded,
+    kRequestRefused,  // an error response was sent; `code` says which
+  };
+  enum class Ending : std::uint8_t {
+    kNone,
+    kExpired,
+    kRefreshZero,
+    kClientGone,
+    kRevoked,
+    kShutdown
+  };
+
+  Kind kind = Kind::kRequestRefused;
+  Ending ending = Ending::kNone;
+  std::uint16_t code = 0;
+  std::uint16_t method = 0;
+  const Path* path = nullptr;
+  Address relayed;            // as the client was told
+  std::string_view username;  // the name part; empty before authentication
+};
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual void to_client(const Path& path, const Parts& parts) = 0;
+  // Each segment is one datagram to the peer, from the relayed transport address.
+  virtual void to_peer(RelayHandle relay, const Address& peer, const Run& run) = 0;
+  virtual Expected<Relay, RelayError> open_relay(const RelayWish& wish) = 0;
+  virtual void close_relay(RelayHandle relay) = 0;
+  virtual void report(const Event& event) = 0;
+};
+
+}  // namespace turnpike::turn
