@@ -33,9 +33,12 @@ class PeerPolicy {
 
   enum class Verdict : std::uint8_t { kAllowed, kDenied, kOwn };
   // kOwn: denied as a host of ours, but it may be a relayed address of ours.
+  // By precedence: allowed by name, denied by name, our own, special-purpose, everything else.
   Verdict judge(const IpAddress& peer) const;
 
  private:
+  Verdict judge_one(const IpAddress& ip) const;
+
   Rules rules_;
 };
 

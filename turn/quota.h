@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -40,5 +41,28 @@ class Quota {
 
 // The part after "~" of a minted name; empty for every other name.
 std::string_view minting_key_of(std::string_view name);
+
+// The counting itself, for one thread at a time. Entries live only while somebody holds an
+// allocation, so the tables are bounded by the allocations there are.
+class LocalQuota final : public Quota {
+ public:
+  explicit LocalQuota(QuotaLimits limits) : limits_(limits) {}
+
+  QuotaVerdict charge(const QuotaSubject& subject) override;
+  void release(const QuotaSubject& subject) override;
+
+  std::uint32_t held_by(std::string_view name) const;
+  std::uint32_t total() const { return total_; }
+
+ private:
+  template <typename Key>
+  using Counts = std::map<Key, std::uint32_t, std::less<>>;
+
+  QuotaLimits limits_;
+  std::uint32_t total_ = 0;
+  Counts<std::string> by_name_;
+  Counts<std::string> by_minting_key_;
+  Counts<IpAddress> by_prefix_;
+};
 
 }  // namespace turnpike::turn

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/random.h"
 #include "base/run.h"
@@ -30,6 +31,9 @@ struct Settings {
   Credentials credentials;
   PeerPolicy peers;
   ExternalAddresses external;
+  // The addresses of this host that relays are opened on. Of our own addresses only these may be
+  // peers; empty: any of them.
+  std::vector<IpAddress> relay_ips;
   stun::NonceSource::Key nonce_key{};
   seconds nonce_lifetime{600};
   seconds default_lifetime{600};

@@ -10,17 +10,17 @@ struct Statistics {
   Counter allocations_created;
   Counter binding_responses;
   Counter error_responses;
-  Counter unauthorized_responses;   // 401 and 438
-  Counter replies_throttled;        // not sent: the source prefix has used up its rate
-  Counter client_packets_relayed;   // client to peer
+  Counter unauthorized_responses;  // 401 and 438
+  Counter replies_throttled;       // not sent: the source prefix has used up its rate
+  Counter client_packets_relayed;  // client to peer
   Counter client_bytes_relayed;
-  Counter peer_packets_relayed;     // peer to client
+  Counter peer_packets_relayed;  // peer to client
   Counter peer_bytes_relayed;
-  Counter dropped_malformed;        // garbage, runts, unknown methods, wrong classes
-  Counter dropped_no_allocation;    // ChannelData or Send on a path without allocation
+  Counter dropped_malformed;      // garbage, runts, unknown methods, wrong classes
+  Counter dropped_no_allocation;  // ChannelData or Send on a path without allocation
   Counter dropped_no_channel;
-  Counter dropped_no_permission;    // either direction
-  Counter dropped_dead_relay;       // to an address of ours that is no live relayed address
+  Counter dropped_no_permission;  // either direction
+  Counter dropped_dead_relay;     // to an address of ours that is no live relayed address
 };
 
 }  // namespace turnpike::turn

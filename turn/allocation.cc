@@ -1,0 +1,51 @@
+#include "turn/allocation.h"
+
+#include "base/check.h"
+#include "turn/server.h"
+
+namespace turnpike::turn {
+
+Allocation::Allocation(const Path& client, Holder& owner)
+    : path(client),
+      permissions(kMaxPermissionsPerAllocation),
+      channels(kMaxChannelsPerAllocation),
+      holder(&owner) {}
+
+Allocation& Allocations::create(const Path& path, std::string_view name) {
+  auto holder = holders_.find(name);
+  if (holder == holders_.end()) {
+    holder = holders_.try_emplace(std::string(name)).first;
+    holder->second.name = holder->first;
+  }
+  const Handle<Allocation> handle = slab_.emplace(path, holder->second);
+  Allocation* allocation = slab_.find(handle);
+  CHECK(allocation != nullptr);
+  allocation->handle = handle;
+  allocation->expiry.name(0, handle.pack());
+  holder->second.held.push_back(*allocation);
+  const bool added = by_path_.emplace(path, handle).second;
+  CHECK(added);
+  return *allocation;
+}
+
+void Allocations::erase(Allocation& allocation) {
+  Holder& holder = *allocation.holder;
+  by_path_.erase(allocation.path);
+  slab_.erase(allocation.handle);
+  if (holder.held.empty()) holders_.erase(holders_.find(holder.name));
+}
+
+Allocation* Allocations::first_of(std::string_view name) {
+  const auto holder = holders_.find(name);
+  return holder == holders_.end() ? nullptr : &holder->second.held.front();
+}
+
+Allocation* Allocations::find_slowly(const Path& path) {
+  const auto found = by_path_.find(path);
+  if (found == by_path_.end()) return nullptr;
+  last_path_ = path;
+  last_ = found->second;
+  return slab_.find(last_);
+}
+
+}  // namespace turnpike::turn

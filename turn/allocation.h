@@ -1,0 +1,105 @@
+// One TURN allocation (RFC 8656 section 3.2), and Allocations, which owns those of a worker and
+// finds them by five-tuple, by handle and by the name of their holder. Refer to an allocation by
+// handle; pointers are for the duration of one input. Worker thread only.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/address.h"
+#include "base/hash.h"
+#include "base/slab.h"
+#include "base/time.h"
+#include "base/timer_wheel.h"
+#include "stun/message.h"
+#include "turn/channels.h"
+#include "turn/path.h"
+#include "turn/permissions.h"
+#include "turn/sink.h"
+
+namespace turnpike::turn {
+
+struct Holder;
+
+struct Allocation
+    : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  Allocation(const Path& client, Holder& owner);
+
+  Handle<Allocation> handle;
+  RelayHandle relay;
+  Path path;
+  Permissions permissions;
+  Channels channels;
+
+  Address relayed;   // where the socket is bound
+  Address external;  // what the client was told: the same but behind a 1:1 NAT
+  Holder* holder;
+  Timer expiry;
+
+  // What the success response said, for a retransmission of the request that made this allocation
+  // (RFC 8656 section 7.2).
+  stun::TransactionId created_by{};
+  std::uint32_t granted_seconds = 0;
+  bool second_family_refused = false;
+
+  Family family() const { return relayed.family(); }
+};
+
+// Who holds allocations: one entry for each name that has some.
+struct Holder {
+  std::string name;
+  boost::intrusive::list<Allocation, boost::intrusive::constant_time_size<false>> held;
+};
+
+class Allocations {
+ public:
+  explicit Allocations(std::uint32_t maximum) : slab_(maximum) {}
+
+  bool full() const { return slab_.size() >= slab_.maximum(); }
+  std::uint32_t size() const { return slab_.size(); }
+
+  // Not when full(), nor when the path has one.
+  Allocation& create(const Path& path, std::string_view name);
+  void erase(Allocation& allocation);
+
+  // The last answer is remembered: packets come in bursts from one client.
+  Allocation* find(const Path& path) {
+    if (path == last_path_) {
+      if (Allocation* last = slab_.find(last_)) return last;
+    }
+    return find_slowly(path);
+  }
+  Allocation* find(Handle<Allocation> handle) { return slab_.find(handle); }
+  Allocation* first_of(std::string_view name);
+
+  // Visits all; the visitor may erase the one it is given.
+  template <typename Visitor>
+  void for_each(Visitor&& visit) {
+    slab_.for_each([&](Handle<Allocation>, Allocation& allocation) { visit(allocation); });
+  }
+
+ private:
+  struct PathHash {
+    using is_avalanching = void;
+    std::size_t operator()(const Path& path) const { return hash_value(path); }
+  };
+  struct NameHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view name) const { return hash_bytes(as_bytes(name)); }
+  };
+  Allocation* find_slowly(const Path& path);
+
+  std::unordered_map<std::string, Holder, NameHash, std::equal_to<>> holders_;
+  Slab<Allocation> slab_;
+  boost::unordered_flat_map<Path, Handle<Allocation>, PathHash> by_path_;
+  Path last_path_;
+  Handle<Allocation> last_;
+};
+
+}  // namespace turnpike::turn

@@ -1,0 +1,132 @@
+// Server::Core: the inside of turn::Server. One class over three sources: server.cc dispatches,
+// requests.cc answers requests, relaying.cc forwards packets. Private to this room.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "base/expected.h"
+#include "base/timer_wheel.h"
+#include "stun/builder.h"
+#include "stun/message.h"
+#include "stun/nonce.h"
+#include "turn/allocation.h"
+#include "turn/authenticator.h"
+#include "turn/channel_data.h"
+#include "turn/revocations.h"
+#include "turn/server.h"
+#include "turn/throttle.h"
+
+namespace turnpike::turn {
+
+// A request on its way through authentication to the method that answers it.
+struct Request {
+  Tick now;
+  const Path& path;
+  const stun::MessageView& message;
+  Sink& sink;
+  std::string_view name;           // who asks; empty before authentication
+  const Md5Digest* key = nullptr;  // signs the answer; none before authentication
+};
+using Outcome = Expected<void, stun::ErrorCode>;
+
+class Server::Core {
+ public:
+  Core(std::shared_ptr<const Settings> settings, const Shared& shared);
+
+  // server.cc
+  void on_client(Tick now, const Path& path, const Run& run, Sink& sink);
+  void on_client_gone(const Path& path, Sink& sink);
+  void on_time(Tick now, Sink& sink);
+  MonoTime next_deadline() const { return wheel_.next(); }
+  void revoke(Tick now, std::string_view name, WallTime until, Sink& sink);
+  void shut_down(Sink& sink);
+  const Statistics& statistics() const { return statistics_; }
+  Audit audit();
+
+  // relaying.cc
+  void on_peer(Tick now, std::uint64_t owner, const Address& peer, const Run& run, Sink& sink);
+
+ private:
+  // server.cc
+  void on_message(Tick now, const Path& path, const Run& packet, Sink& sink);
+  void on_request(const Request& request);
+  Outcome answer_method(const Request& request);
+  void end(Allocation& allocation, Event::Ending ending, Sink& sink);
+  void bury(Allocation& allocation);
+
+  // requests.cc: a method each; an error is answered by the caller.
+  void binding(const Request& request);
+  Outcome allocate(const Request& request);
+  Outcome refresh(const Request& request);
+  Outcome create_permission(const Request& request);
+  Outcome channel_bind(const Request& request);
+
+  // requests.cc: their tools
+  struct AllocateWish {
+    Family family = Family::kIPv4;
+    seconds lifetime{0};
+    bool second_family = false;
+  };
+  Expected<AllocateWish, stun::ErrorCode> read_allocate_wish(
+      const stun::MessageView& message) const;
+  Expected<Allocation*, stun::ErrorCode> open_allocation(const Request& request,
+                                                         const AllocateWish& wish);
+  void answer_allocate(const Request& request, const Allocation& allocation);
+  Expected<Allocation*, stun::ErrorCode> own_allocation(const Request& request);
+  struct Peer {
+    Address address;  // on our side of a 1:1 NAT
+    bool own = false;
+    bool shown_as_external = false;
+  };
+  Expected<Peer, stun::ErrorCode> judge_peer(const Address& named, const Allocation& from) const;
+  void permit(Allocation& allocation, const Peer& peer, Tick now);
+  seconds grant(std::optional<std::uint32_t> asked) const;
+
+  // requests.cc: answers
+  void answer(const Request& request, stun::Builder& builder);
+  void answer_plainly(const Request& request);
+  void refuse(const Request& request, stun::ErrorCode code,
+              const stun::MessageView::UnknownTypes& unknown = {});
+  bool may_reply(const Request& request);
+
+  // relaying.cc: the number of segments of `run` that were dealt with, from `first` on
+  std::uint32_t relay_channel_data(Tick now, const Path& path, const Run& run, std::uint32_t first,
+                                   Sink& sink);
+  std::uint32_t relay_send_indications(Tick now, const Path& path, const Run& run,
+                                       std::uint32_t first, Sink& sink);
+  // relaying.cc: a Send indication of any shape
+  void relay_send_indication(Tick now, const Path& path, const stun::MessageView& message,
+                             const Run& carrier, Sink& sink);
+  void relay_to_peer(Tick now, const Path& path, const Address& peer, const Run& payloads,
+                     Sink& sink);
+  struct PeerToClient {
+    const Allocation& allocation;
+    const Permission& permission;
+    const Channel* channel;  // null: Data indications
+    const Address& peer;
+  };
+  void send_to_client(const PeerToClient& way, const Run& run, Sink& sink);
+  stun::TransactionId next_indication_id();
+
+  const std::shared_ptr<const Settings> settings_;
+  Quota& quota_;
+  const LiveRelays& live_relays_;
+  const stun::NonceSource nonces_;
+  Throttle throttle_;
+  Revocations revocations_;
+  Authenticator authenticator_;
+  TimerWheel wheel_;
+  Allocations allocations_;
+  Statistics statistics_;
+  std::uint64_t indication_seed_ = 0;
+  std::uint64_t indications_ = 0;
+};
+
+// Comprehension-required attributes of a message that this server does not act on: those its table
+// does not know, and those of features it does not offer (RFC 8489 section 6.3).
+stun::MessageView::UnknownTypes unsupported_attributes(const stun::MessageView& message);
+
+}  // namespace turnpike::turn

@@ -1,0 +1,45 @@
+#include "turn/permissions.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace turnpike::turn {
+
+bool Permissions::has_room_for(std::size_t more, MonoTime now) {
+  if (entries_.size() + more <= maximum_) return true;
+  const auto expired = std::remove_if(entries_.begin(), entries_.end(),
+                                      [now](const Permission& p) { return p.expires <= now; });
+  if (expired == entries_.end()) return false;
+  entries_.erase(expired, entries_.end());
+  index_all();
+  return entries_.size() + more <= maximum_;
+}
+
+void Permissions::install(const Permission& permission) {
+  if (const std::size_t at = position(permission.ip); at != SlotIndex::kNone) {
+    entries_[at] = permission;
+    return;
+  }
+  CHECK(entries_.size() < maximum_);
+  entries_.push_back(permission);
+  if (entries_.size() <= kFew) return;
+  if (!index_.built() || !index_.add(hash_value(permission.ip), entries_.size() - 1)) index_all();
+}
+
+std::size_t Permissions::position(const IpAddress& ip) const {
+  if (index_.built()) {
+    return index_.find(hash_value(ip), [&](std::size_t i) { return entries_[i].ip == ip; });
+  }
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (entries_[i].ip == ip) return i;
+  }
+  return SlotIndex::kNone;
+}
+
+void Permissions::index_all() {
+  if (entries_.size() <= kFew) return index_.drop();
+  index_.rebuild(entries_.size(), [&](std::size_t i) { return hash_value(entries_[i].ip); });
+}
+
+}  // namespace turnpike::turn

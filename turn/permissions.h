@@ -1,0 +1,51 @@
+// The permissions of one allocation (RFC 8656 section 9): which IP addresses may send to it and be
+// sent to, each for five minutes. A few are searched from end to end, many through a hash. Expiry
+// is a comparison at the time of use; what has expired is swept when room is needed.
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <cstddef>
+
+#include "base/address.h"
+#include "base/time.h"
+#include "turn/slot_index.h"
+
+namespace turnpike::turn {
+
+struct Permission {
+  IpAddress ip;  // as packets carry it on our side of a 1:1 NAT
+  // An address of ours: good for live relayed transport addresses only, so every packet must ask.
+  bool own = false;
+  // The client knows this peer by our external address.
+  bool shown_as_external = false;
+  MonoTime expires;
+};
+
+class Permissions {
+ public:
+  explicit Permissions(std::size_t maximum) : maximum_(maximum) {}
+
+  const Permission* find_live(const IpAddress& ip, MonoTime now) const {
+    const std::size_t at = position(ip);
+    return at != SlotIndex::kNone && now < entries_[at].expires ? &entries_[at] : nullptr;
+  }
+  // Whether `more` addresses that are not here yet can be added; forgets expired ones to make room.
+  bool has_room_for(std::size_t more, MonoTime now);
+  bool contains(const IpAddress& ip) const { return position(ip) != SlotIndex::kNone; }
+  // Adds or refreshes. CHECKs that there is room.
+  void install(const Permission& permission);
+
+  std::size_t size() const { return entries_.size(); }
+
+ private:
+  static constexpr std::size_t kFew = 8;
+
+  std::size_t position(const IpAddress& ip) const;
+  void index_all();
+
+  boost::container::small_vector<Permission, 1> entries_;
+  SlotIndex index_;
+  std::size_t maximum_;
+};
+
+}  // namespace turnpike::turn

@@ -1,0 +1,213 @@
+#include "turn/server.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/check.h"
+#include "stun/classify.h"
+#include "turn/core.h"
+
+namespace turnpike::turn {
+
+namespace {
+
+using stun::Attribute;
+using stun::Class;
+using stun::ErrorCode;
+using stun::Method;
+
+// Known to the table, not offered by this server: a request that depends on one must fail, not be
+// half understood. (RFC 8656 section 7.2 steps 4, 5 and 8; RFC 6062; RFC 8489 section 14.4.)
+constexpr std::array kNotOffered = {
+    Attribute::kEvenPort,     Attribute::kReservationToken, Attribute::kDontFragment,
+    Attribute::kConnectionId, Attribute::kUserhash,
+};
+
+bool is_not_offered(std::uint16_t type) {
+  return std::any_of(kNotOffered.begin(), kNotOffered.end(),
+                     [type](Attribute a) { return static_cast<std::uint16_t>(a) == type; });
+}
+
+bool is_turn_request(std::uint16_t method) {
+  switch (static_cast<Method>(method)) {
+    case Method::kAllocate:
+    case Method::kRefresh:
+    case Method::kCreatePermission:
+    case Method::kChannelBind:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+stun::MessageView::UnknownTypes unsupported_attributes(const stun::MessageView& message) {
+  stun::MessageView::UnknownTypes types = message.unknown_required();
+  for (const stun::MessageView::Entry& entry : message.entries()) {
+    const auto end = types.types.begin() + static_cast<std::ptrdiff_t>(types.count);
+    if (!is_not_offered(entry.type) || std::find(types.types.begin(), end, entry.type) != end) {
+      continue;
+    }
+    types.types[types.count++] = entry.type;
+  }
+  return types;
+}
+
+Server::Core::Core(std::shared_ptr<const Settings> settings, const Shared& shared)
+    : settings_(std::move(settings)),
+      quota_(shared.quota),
+      live_relays_(shared.live_relays),
+      nonces_(settings_->nonce_key, settings_->nonce_lifetime),
+      throttle_(settings_->unauthorized_replies_per_second, settings_->unauthorized_burst),
+      revocations_(kMaxRevokedNames),
+      authenticator_(settings_->credentials, revocations_, nonces_),
+      allocations_(settings_->max_allocations),
+      indication_seed_(shared.random.u64()) {}
+
+void Server::Core::on_client(Tick now, const Path& path, const Run& run, Sink& sink) {
+  for (std::uint32_t at = 0; at < run.count;) {
+    const ByteView packet = run.segment(at);
+    switch (stun::classify(packet)) {
+      case stun::PacketKind::kChannelData:
+        at += relay_channel_data(now, path, run, at, sink);
+        break;
+      case stun::PacketKind::kStun:
+        if (const std::uint32_t relayed = relay_send_indications(now, path, run, at, sink)) {
+          at += relayed;
+          break;
+        }
+        on_message(now, path, run.slice(at, 1), sink);
+        ++at;
+        break;
+      default:
+        statistics_.dropped_malformed.add();
+        ++at;
+    }
+  }
+}
+
+void Server::Core::on_message(Tick now, const Path& path, const Run& packet, Sink& sink) {
+  const auto message = stun::MessageView::parse(packet.segment(0));
+  if (!message) return statistics_.dropped_malformed.add();
+  if (message->is(Class::kIndication, Method::kSend)) {
+    return relay_send_indication(now, path, *message, packet, sink);
+  }
+  if (message->is(Class::kIndication, Method::kBinding)) return;  // a keep-alive, RFC 8445 11
+  if (message->message_class() != Class::kRequest) return statistics_.dropped_malformed.add();
+  on_request({now, path, *message, sink, {}, nullptr});
+}
+
+// Unknown methods are not answered at all: an answer to a stranger, however short, is a gift to
+// whoever forged the source. Authentication comes before unknown attributes (RFC 8489 section 6.3).
+void Server::Core::on_request(const Request& request) {
+  if (request.message.is(Class::kRequest, Method::kBinding)) return binding(request);
+  if (!is_turn_request(request.message.method())) return statistics_.dropped_malformed.add();
+
+  const Authenticator::Verdict who =
+      authenticator_.judge(request.message, request.path, request.now);
+  if (who.kind == Authenticator::Verdict::Kind::kPending) return;
+  if (who.kind == Authenticator::Verdict::Kind::kRefused) return refuse(request, who.code);
+
+  const Request known{request.now, request.path, request.message, request.sink, who.name, &who.key};
+  const auto unsupported = unsupported_attributes(request.message);
+  if (unsupported.count > 0) return refuse(known, ErrorCode::kUnknownAttribute, unsupported);
+  if (const Outcome outcome = answer_method(known); !outcome) refuse(known, outcome.error());
+}
+
+Outcome Server::Core::answer_method(const Request& request) {
+  switch (static_cast<Method>(request.message.method())) {
+    case Method::kAllocate:
+      return allocate(request);
+    case Method::kRefresh:
+      return refresh(request);
+    case Method::kCreatePermission:
+      return create_permission(request);
+    case Method::kChannelBind:
+      return channel_bind(request);
+    default:
+      CHECK(false);  // is_turn_request() lists the cases above
+  }
+}
+
+void Server::Core::on_client_gone(const Path& path, Sink& sink) {
+  if (Allocation* allocation = allocations_.find(path)) {
+    end(*allocation, Event::Ending::kClientGone, sink);
+  }
+}
+
+void Server::Core::on_time(Tick now, Sink& sink) {
+  while (const Timer* timer = wheel_.take_expired(now.mono)) {
+    Allocation* allocation = allocations_.find(Handle<Allocation>::unpack(timer->subject()));
+    CHECK(allocation != nullptr);  // a timer lives inside what it times
+    end(*allocation, Event::Ending::kExpired, sink);
+  }
+}
+
+void Server::Core::revoke(Tick now, std::string_view name, WallTime until, Sink& sink) {
+  revocations_.add(name, until, now.wall);
+  while (Allocation* allocation = allocations_.first_of(name)) {
+    end(*allocation, Event::Ending::kRevoked, sink);
+  }
+}
+
+void Server::Core::shut_down(Sink& sink) {
+  allocations_.for_each(
+      [&](Allocation& allocation) { end(allocation, Event::Ending::kShutdown, sink); });
+}
+
+void Server::Core::end(Allocation& allocation, Event::Ending ending, Sink& sink) {
+  sink.close_relay(allocation.relay);
+  Event event;
+  event.kind = Event::Kind::kAllocationEnded;
+  event.ending = ending;
+  event.path = &allocation.path;
+  event.relayed = allocation.external;
+  event.username = allocation.holder->name;
+  sink.report(event);
+  bury(allocation);
+}
+
+// Every allocation dies here, and only here is what it was charged for given back.
+void Server::Core::bury(Allocation& allocation) {
+  quota_.release({allocation.holder->name, allocation.path.remote.ip});
+  allocations_.erase(allocation);
+  statistics_.allocations.subtract(1);
+}
+
+Server::Audit Server::Core::audit() {
+  Audit audit;
+  audit.revoked_names = revocations_.size();
+  allocations_.for_each([&](Allocation& allocation) {
+    ++audit.allocations;
+    audit.permissions += allocation.permissions.size();
+    audit.channels += allocation.channels.size();
+  });
+  return audit;
+}
+
+Server::Server(std::shared_ptr<const Settings> settings, Shared shared)
+    : core_(std::make_unique<Core>(std::move(settings), shared)) {}
+Server::~Server() = default;
+
+void Server::on_client(Tick now, const Path& path, const Run& run, Sink& sink) {
+  core_->on_client(now, path, run, sink);
+}
+void Server::on_peer(Tick now, std::uint64_t owner, const Address& peer, const Run& run,
+                     Sink& sink) {
+  core_->on_peer(now, owner, peer, run, sink);
+}
+void Server::on_client_gone(Tick, const Path& path, Sink& sink) {
+  core_->on_client_gone(path, sink);
+}
+void Server::on_time(Tick now, Sink& sink) { core_->on_time(now, sink); }
+MonoTime Server::next_deadline() const { return core_->next_deadline(); }
+void Server::revoke(Tick now, std::string_view name, WallTime until, Sink& sink) {
+  core_->revoke(now, name, until, sink);
+}
+void Server::shut_down(Tick, Sink& sink) { core_->shut_down(sink); }
+const Statistics& Server::statistics() const { return core_->statistics(); }
+Server::Audit Server::audit() const { return core_->audit(); }
+
+}  // namespace turnpike::turn
