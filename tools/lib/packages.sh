@@ -1,0 +1,36 @@
+# The distribution's packages by purpose. Nothing is vendored and nothing is downloaded by CMake.
+# "a|b" means that either is enough. Sourced after common.sh.
+# shellcheck shell=bash
+
+# Debian 12's default Boost is 1.74; ours begins at 1.81. Later releases have a newer default.
+boost_package() {
+  case "$(distribution)" in
+    "debian bookworm") printf 'libboost1.81-dev\n' ;;
+    *) printf 'libboost-dev\n' ;;
+  esac
+}
+
+build_packages() {
+  printf '%s\n' cmake ninja-build g++ 'pkg-config|pkgconf' ca-certificates \
+    libuv1-dev libssl-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libcli11-dev libexpected-dev
+  boost_package
+}
+
+# NodeSource's nodejs brings npm with it, the distributions' does not.
+node_packages() {
+  if ! command -v node >/dev/null; then printf 'nodejs\n'; fi
+  if ! command -v npm >/dev/null; then printf 'npm\n'; fi
+}
+
+test_packages() {
+  build_packages
+  node_packages
+  printf '%s\n' python3 openssl procps ccache libgtest-dev libgmock-dev libbenchmark-dev \
+    clang clang-tidy clang-format coturn python3-aioice libnss3-tools iproute2 iptables
+  case "$(distribution)" in
+    "debian bookworm") printf '%s\n' libclang-rt-14-dev chromium ;;
+    debian*) printf '%s\n' libclang-rt-dev chromium ;;
+    # Ubuntu's chromium is a snap, which a headless test cannot start: bring your own browser.
+    *) printf '%s\n' libclang-rt-18-dev ;;
+  esac
+}

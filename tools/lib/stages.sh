@@ -1,0 +1,160 @@
+# The stages of tools/test. Each runs in a subshell with its output in build/test-logs/STAGE.log and
+# adds lines "passed failed skipped" to $counts. Sourced after common.sh.
+# shellcheck shell=bash
+
+logs=build/test-logs
+counts=/dev/null # set by tools/test for each stage
+
+# The tests in which threads meet; the others have one thread and have been through ASan.
+threaded_tests='test_base|test_net|test_server'
+ctest_runner=()
+
+all_stages=(tidy dev lint tsan release zero-alloc command-line interop fuzz browser)
+
+stage_help() {
+  cat <<'TXT'
+  tidy          layers, sizes, formatting, shell scripts
+  dev           unit, simulator and loopback tests with ASan and UBSan
+  lint          clang-tidy, remembered per file
+  tsan          the tests in which threads meet, with ThreadSanitizer
+  release       the binary that users run
+  zero-alloc    a million relayed packets on that binary, no allocation
+  command-line  options, exit codes, signals
+  interop       coturn's clients, aioice, NAT in network namespaces
+  fuzz          every fuzz target for ten seconds
+  browser       two Chromium tabs in a call, over each transport
+TXT
+}
+
+is_stage() {
+  local stage
+  for stage in "${all_stages[@]}"; do [ "$stage" != "$1" ] || return 0; done
+  return 1
+}
+
+stage_function() { printf 'stage_%s\n' "${1//-/_}"; }
+
+failure_excerpt() {
+  if grep -qE '^(FAIL|ERROR):|^\[  FAILED  \]|error:|not ok |✖' "$1"; then
+    grep -nE '^(FAIL|ERROR):|^\[  FAILED  \]|error:|not ok |✖' "$1" | head -n 20
+    printf '...\n'
+  fi
+  tail -n 25 "$1"
+  printf '(whole log: %s)\n' "$1"
+}
+
+# check NAME COMMAND...: one countable test. Never stops the stage.
+check() {
+  local name=$1
+  shift
+  printf '== %s\n' "$name"
+  if "$@"; then
+    printf '1 0 0\n' >>"$counts"
+  else
+    printf 'FAIL: %s\n' "$name"
+    printf '0 1 0\n' >>"$counts"
+  fi
+}
+
+# python_tests NAME COMMAND...: a unittest run, counted by what it prints at its end.
+python_tests() {
+  local name=$1
+  shift
+  "$@" 2>&1 | tee "$logs/$name.out" || true
+  python3 tools/lib/count.py unittest "$logs/$name.out" >>"$counts"
+}
+
+# gtest_run PRESET [CTEST OPTIONS...]: ctest, counting single GoogleTest cases.
+gtest_run() {
+  local preset=$1 results
+  shift
+  results=$PWD/$logs/gtest-$preset
+  rm -rf "$results" && mkdir -p "$results"
+  GTEST_OUTPUT=xml:$results/ "${ctest_runner[@]}" ctest --test-dir "build/$preset" --output-on-failure --timeout 300 \
+    --parallel "$(nproc)" --no-tests=error --output-junit "$results/ctest.junit" "$@" || true
+  python3 tools/lib/count.py gtest "$results" >>"$counts"
+}
+
+release_binary() {
+  build_preset release turnpike
+  export TURNPIKE_BINARY=$PWD/build/release/turnpike
+}
+
+own_sources() { find base stun turn signaling net server tools tests bench -name '*.cc' -o -name '*.h'; }
+
+stage_tidy() {
+  python_tests tidy python3 tests/tidy_test.py
+  python_tests tidy-counting python3 tools/lib/count.py self-test
+  own_sources | sort >"$logs/sources"
+  check clang-format xargs -a "$logs/sources" clang-format --dry-run -Werror
+  if command -v shellcheck >/dev/null; then
+    check shellcheck shellcheck -x tools/up tools/test tools/fuzz .ci/run tools/lib/*.sh
+  fi
+}
+
+stage_dev() {
+  build_preset dev
+  gtest_run dev
+}
+
+stage_lint() {
+  build_preset dev
+  check clang-tidy python3 tools/lib/clang_tidy.py build/dev base stun turn
+}
+
+stage_tsan() {
+  cmake --preset tsan
+  local -a targets
+  mapfile -t targets < <(ctest --test-dir build/tsan -N | sed -n 's/^ *Test *#[0-9]*: //p' |
+    grep -xE "$threaded_tests")
+  [ "${#targets[@]}" -gt 0 ] || die "none of the tests $threaded_tests exists"
+  build_preset tsan "${targets[@]}"
+  # ThreadSanitizer of GCC 12 cannot place its shadow where the kernel randomises 32 bits.
+  if setarch -R true 2>/dev/null; then ctest_runner=(setarch -R); fi
+  gtest_run tsan --tests-regex "^($threaded_tests)\$"
+}
+
+stage_release() { release_binary; }
+
+stage_zero_alloc() {
+  release_binary
+}
+
+interop_tests() {
+  PYTHONDONTWRITEBYTECODE=1 python_tests "$1" /usr/bin/python3 -W error::ResourceWarning \
+    -m unittest discover --verbose --start-directory tests/interop --pattern "$2"
+}
+
+stage_command_line() {
+  release_binary
+  interop_tests command-line 'test_command_line.py'
+}
+
+stage_interop() {
+  release_binary
+  interop_tests interop 'test_[!c]*.py'
+}
+
+stage_fuzz() {
+  local target
+  build_preset fuzz
+  while read -r target; do
+    check "$target" tools/fuzz "$target" 10
+  done < <(tools/fuzz --list)
+}
+
+# npm ci removes and unpacks everything: only when the lock file is not what stands there.
+browser_tests() (
+  cd tests/browser || return
+  if ! cmp -s package-lock.json node_modules/.installed-lock; then
+    npm ci --no-audit --no-fund || return
+    cp package-lock.json node_modules/.installed-lock
+  fi
+  npm test
+)
+
+stage_browser() {
+  release_binary
+  browser_tests 2>&1 | tee "$logs/browser.out" || true
+  python3 tools/lib/count.py node "$logs/browser.out" >>"$counts"
+}
