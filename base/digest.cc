@@ -1,7 +1,10 @@
+#define OPENSSL_SUPPRESS_DEPRECATED  // see Md5 below
+
 #include "base/digest.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <openssl/md5.h>
+#include <openssl/sha.h>
 
 #include <algorithm>
 
@@ -10,83 +13,72 @@
 namespace turnpike {
 namespace {
 
-// One context per algorithm and thread, made at the first use: hashing allocates nothing after it.
-// The fetched algorithm belongs to the process and is never freed.
-class Hasher {
+// libcrypto's one-shot functions. They are marked deprecated in favour of EVP, which takes its
+// state from the heap at every use; these keep it on the stack, and hashing stays free of the heap.
+class Md5 {
  public:
-  explicit Hasher(const EVP_MD* algorithm) : algorithm_(algorithm), context_(EVP_MD_CTX_new()) {
-    CHECK(context_ != nullptr);
-  }
-  Hasher(const Hasher&) = delete;
-  Hasher& operator=(const Hasher&) = delete;
-  ~Hasher() { EVP_MD_CTX_free(context_); }
-
-  void begin() { CHECK(EVP_DigestInit_ex2(context_, algorithm_, nullptr) == 1); }
-  void add(ByteView bytes) {
-    if (!bytes.empty()) CHECK(EVP_DigestUpdate(context_, bytes.data(), bytes.size()) == 1);
-  }
-  void end(std::uint8_t* digest) { CHECK(EVP_DigestFinal_ex(context_, digest, nullptr) == 1); }
+  using Digest = Md5Digest;
+  Md5() { MD5_Init(&state_); }
+  void add(ByteView bytes) { MD5_Update(&state_, bytes.data(), bytes.size()); }
+  void end(Digest& digest) { MD5_Final(digest.data(), &state_); }
 
  private:
-  const EVP_MD* algorithm_;
-  EVP_MD_CTX* context_;
+  MD5_CTX state_;
 };
 
-const EVP_MD* fetch(const char* name) {
-  const EVP_MD* algorithm = EVP_MD_fetch(nullptr, name, nullptr);
-  CHECK(algorithm != nullptr);
-  return algorithm;
-}
+class Sha1 {
+ public:
+  using Digest = Sha1Digest;
+  static constexpr std::size_t kBlock = SHA_CBLOCK;
+  Sha1() { SHA1_Init(&state_); }
+  void add(ByteView bytes) { SHA1_Update(&state_, bytes.data(), bytes.size()); }
+  void end(Digest& digest) { SHA1_Final(digest.data(), &state_); }
 
-Hasher& md5_hasher() {
-  static const EVP_MD* const algorithm = fetch("MD5");
-  thread_local Hasher hasher(algorithm);
-  return hasher;
-}
+ private:
+  SHA_CTX state_;
+};
 
-Hasher& sha1_hasher() {
-  static const EVP_MD* const algorithm = fetch("SHA1");
-  thread_local Hasher hasher(algorithm);
-  return hasher;
-}
+class Sha256 {
+ public:
+  using Digest = Sha256Digest;
+  static constexpr std::size_t kBlock = SHA256_CBLOCK;
+  Sha256() { SHA256_Init(&state_); }
+  void add(ByteView bytes) { SHA256_Update(&state_, bytes.data(), bytes.size()); }
+  void end(Digest& digest) { SHA256_Final(digest.data(), &state_); }
 
-Hasher& sha256_hasher() {
-  static const EVP_MD* const algorithm = fetch("SHA256");
-  thread_local Hasher hasher(algorithm);
-  return hasher;
-}
+ private:
+  SHA256_CTX state_;
+};
 
-template <typename Digest>
-Digest digest_of(Hasher& hasher, std::initializer_list<ByteView> pieces) {
-  Digest digest;
-  hasher.begin();
-  for (const ByteView piece : pieces) hasher.add(piece);
-  hasher.end(digest.data());
+template <typename Hash>
+typename Hash::Digest digest_of(std::initializer_list<ByteView> pieces) {
+  Hash hash;
+  for (const ByteView piece : pieces) hash.add(piece);
+  typename Hash::Digest digest;
+  hash.end(digest);
   return digest;
 }
 
-// RFC 2104 on the two hashes above, whose block is 64 bytes. libcrypto's own HMAC copies the key to
-// the heap at every use.
-template <typename Digest>
-Digest hmac(Hasher& hasher, ByteView key, std::initializer_list<ByteView> pieces) {
-  std::array<std::uint8_t, 64> block{};
+// RFC 2104.
+template <typename Hash>
+typename Hash::Digest hmac(ByteView key, std::initializer_list<ByteView> pieces) {
+  std::array<std::uint8_t, Hash::kBlock> block{};
+  typename Hash::Digest digest;
   if (key.size() > block.size()) {
-    const Digest short_key = digest_of<Digest>(hasher, {key});
-    std::copy(short_key.begin(), short_key.end(), block.begin());
-  } else {
-    std::copy(key.begin(), key.end(), block.begin());
+    digest = digest_of<Hash>({key});
+    key = digest;
   }
-  Digest digest;
+  std::copy(key.begin(), key.end(), block.begin());
   for (auto& byte : block) byte ^= 0x36;
-  hasher.begin();
-  hasher.add(block);
-  for (const ByteView piece : pieces) hasher.add(piece);
-  hasher.end(digest.data());
+  Hash inner;
+  inner.add(block);
+  for (const ByteView piece : pieces) inner.add(piece);
+  inner.end(digest);
   for (auto& byte : block) byte ^= 0x36 ^ 0x5C;
-  hasher.begin();
-  hasher.add(block);
-  hasher.add(digest);
-  hasher.end(digest.data());
+  Hash outer;
+  outer.add(block);
+  outer.add(digest);
+  outer.end(digest);
   wipe(block);
   return digest;
 }
@@ -155,22 +147,18 @@ std::optional<std::string> decode(std::string_view text,
 
 }  // namespace
 
-Md5Digest md5(ByteView bytes) { return digest_of<Md5Digest>(md5_hasher(), {bytes}); }
-Sha1Digest sha1(ByteView bytes) { return digest_of<Sha1Digest>(sha1_hasher(), {bytes}); }
-Sha256Digest sha256(ByteView bytes) { return digest_of<Sha256Digest>(sha256_hasher(), {bytes}); }
+Md5Digest md5(ByteView bytes) { return digest_of<Md5>({bytes}); }
+Sha1Digest sha1(ByteView bytes) { return digest_of<Sha1>({bytes}); }
+Sha256Digest sha256(ByteView bytes) { return digest_of<Sha256>({bytes}); }
 
-Md5Digest md5(std::initializer_list<ByteView> pieces) {
-  return digest_of<Md5Digest>(md5_hasher(), pieces);
-}
-Sha256Digest sha256(std::initializer_list<ByteView> pieces) {
-  return digest_of<Sha256Digest>(sha256_hasher(), pieces);
-}
+Md5Digest md5(std::initializer_list<ByteView> pieces) { return digest_of<Md5>(pieces); }
+Sha256Digest sha256(std::initializer_list<ByteView> pieces) { return digest_of<Sha256>(pieces); }
 
 Sha1Digest hmac_sha1(ByteView key, std::initializer_list<ByteView> pieces) {
-  return hmac<Sha1Digest>(sha1_hasher(), key, pieces);
+  return hmac<Sha1>(key, pieces);
 }
 Sha256Digest hmac_sha256(ByteView key, std::initializer_list<ByteView> pieces) {
-  return hmac<Sha256Digest>(sha256_hasher(), key, pieces);
+  return hmac<Sha256>(key, pieces);
 }
 
 bool equal_in_constant_time(ByteView a, ByteView b) {

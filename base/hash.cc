@@ -22,13 +22,13 @@ void set_hash_seed(std::uint64_t seed) { process_seed = seed; }
 std::uint64_t hash_bytes(ByteView bytes) {
   const std::uint64_t seed = process_seed;
   const std::uint64_t second = std::rotl(seed, 32) ^ 0x452821E638D01377ull;
-  // The length goes in first, so that a tail padded with zeros differs from real zeros.
-  std::uint64_t state = seed ^ bytes.size();
+  std::uint64_t state = seed;
   for (std::size_t at = 0; at < bytes.size(); at += 8) {
     const std::size_t size = std::min<std::size_t>(8, bytes.size() - at);
     state = hash_mix(state ^ load(bytes.data() + at, size), second);
   }
-  return hash_mix(state, seed);
+  // With the length, so that a tail padded with zeros differs from real zeros.
+  return hash_mix(state ^ bytes.size(), seed);
 }
 
 }  // namespace turnpike

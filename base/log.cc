@@ -56,7 +56,7 @@ bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x
 
 void start(Level level) {
   Loggers& all = loggers();
-  if (!all.asynchronous) {
+  if (!all.pool) {
     all.pool = std::make_shared<spdlog::details::thread_pool>(kQueuedLines, 1);
     all.asynchronous = std::make_shared<spdlog::async_logger>(
         "async", all.sink, all.pool, spdlog::async_overflow_policy::overrun_oldest);
@@ -68,7 +68,9 @@ void start(Level level) {
 void stop() {
   Loggers& all = loggers();
   all.current.store(&all.direct);
-  all.pool.reset();  // its thread writes what is queued, then ends
+  // The pool's thread writes what is queued, then ends. The logger stays for a line that is on its
+  // way through it on another thread.
+  all.pool.reset();
 }
 
 void set_level(Level level) {
@@ -76,6 +78,8 @@ void set_level(Level level) {
   all.direct.set_level(to_spdlog(level));
   if (all.asynchronous) all.asynchronous->set_level(to_spdlog(level));
 }
+
+bool enabled(Level level) { return loggers().current.load()->should_log(to_spdlog(level)); }
 
 void write(Level level, std::string_view line) {
   spdlog::logger& logger = *loggers().current.load();

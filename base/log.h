@@ -15,6 +15,7 @@ enum class Level { kDebug, kInfo, kWarning, kError };
 void start(Level level);  // before the first line; without it lines are written directly
 void stop();              // flushes
 void set_level(Level level);
+bool enabled(Level level);  // for lines that are costly to put together
 void write(Level level, std::string_view line);
 
 template <typename... Args>
