@@ -22,9 +22,7 @@ namespace turnpike::turn {
 struct Parts {
   ByteView head;
   Run body;
-  // 0..3: behind ChannelData on streams (RFC 8656 section 12.5), and behind the payload of a Data
-  // indication on every transport (RFC 8489 section 14).
-  std::uint8_t pad = 0;
+  std::uint8_t pad = 0;  // 0..3, streams only (RFC 8656 section 12.5)
 };
 
 // The socket behind a relayed transport address, as the driver names it.
