@@ -1,0 +1,293 @@
+// The call page: reads the address, makes the media and the Room, and wires both to the page.
+//
+//   /call/<room>#k=INVITATION   the invitation gives the relay
+//   ?name=Ann       the name that others see
+//   ?relay=1        only the relay, no direct path
+//   ?transport=udp|tcp|tls   only the TURN addresses of this transport, for trials
+//   ?synthetic=1    no camera and no microphone, a test picture and a soft tone
+//   ?lang=en|zh     the language
+
+import { ChatLog, initialOf, nameOf, showPeople, Stage } from "./call_view.js";
+import { byId, copyText, invitationInAddress, memory, setHidden, webSocketUrl } from "./dom.js";
+import { label, say, startLanguages, translate } from "./i18n.js";
+import { LocalMedia } from "./media.js";
+import { Room } from "./room.js";
+
+const kTransports = new Set(["udp", "tcp", "tls"]);
+const kEndedReasons = { 4001: "elsewhere", 4003: "removed" };
+const kKnownRefusals = new Set(["room-full", "bad-invitation", "bad-room", "too-many-rooms"]);
+
+const query = new URLSearchParams(location.search);
+const wanted = {
+  room: roomInAddress(),
+  invitation: invitationInAddress(),
+  name: query.get("name") ?? memory.get("name") ?? "",
+  synthetic: query.get("synthetic") === "1",
+  wish: {
+    relayOnly: query.get("relay") === "1",
+    transport: kTransports.has(query.get("transport")) ? query.get("transport") : null,
+  },
+};
+
+const media = new LocalMedia();
+const chat = new ChatLog();
+const stage = new Stage({ onSilenced: () => setHidden(byId("notice-sound"), false) });
+const dismissed = new Set();
+let room = null;
+
+startLanguages(byId("language"));
+document.addEventListener("languagechange", showEverything);
+wireControls();
+showRoomName();
+start();
+
+function roomInAddress() {
+  const path = location.pathname.replace(/^\/call\//, "");
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+async function start() {
+  showPhase();
+  await media.open({ synthetic: wanted.synthetic, initials: initialOf(wanted.name || wanted.room) });
+  media.addEventListener("changed", showNotices);
+  enter(wanted.invitation);
+}
+
+function enter(invitation) {
+  room = new Room({
+    url: webSocketUrl("/ws"),
+    room: wanted.room,
+    name: wanted.name,
+    invitation,
+    wish: wanted.wish,
+    media,
+  });
+  room.addEventListener("phase", onPhase);
+  room.addEventListener("members", showMembers);
+  room.addEventListener("ice", showNotices);
+  room.addEventListener("chat", ({ detail }) => onChat(detail));
+  room.addEventListener("arrival", ({ detail }) => onComing("chat.came", detail.member));
+  room.addEventListener("departure", ({ detail }) => onComing("chat.went", detail.member));
+  room.enter();
+  showEverything();
+}
+
+function wireControls() {
+  byId("microphone").addEventListener("click", () => toggle("audio"));
+  byId("camera").addEventListener("click", () => toggle("video"));
+  byId("hang-up").addEventListener("click", hangUp);
+  byId("again").addEventListener("click", () => location.reload());
+  byId("without-relay").addEventListener("click", enterWithoutRelay);
+  byId("retry").addEventListener("click", () => room.retryNow());
+  byId("sound-on").addEventListener("click", soundOn);
+  byId("share-copy").addEventListener("click", copyShareLink);
+  byId("my-name").value = wanted.name;
+  byId("my-name").addEventListener("change", rename);
+  byId("chat-form").addEventListener("submit", sendChat);
+  byId("home").hash = location.hash;
+  byId("over-home").hash = location.hash;
+  for (const button of document.querySelectorAll(".notice .close")) {
+    button.addEventListener("click", () => dismiss(button.closest(".notice")));
+  }
+  addEventListener("online", () => room?.retryNow());
+  addEventListener("pagehide", () => room?.hangUp());
+  // A page that the browser kept and shows again has left its room: begin anew.
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+  addEventListener("hashchange", () => location.reload());
+}
+
+// --- what the user does
+
+function toggle(kind) {
+  media.setEnabled(kind, !media.isEnabled(kind));
+  room?.announceProfile();
+  showControls();
+  showSelf();
+}
+
+function hangUp() {
+  room?.hangUp();
+}
+
+function rename() {
+  wanted.name = byId("my-name").value.trim();
+  memory.set("name", wanted.name);
+  room?.rename(wanted.name);
+}
+
+function sendChat(event) {
+  event.preventDefault();
+  const field = byId("chat-text");
+  const text = field.value.trim();
+  if (!text || !room) return;
+  field.value = "";
+  room.chat(text);
+  if (room.members.size === 0) chat.note("chat.nobody");
+}
+
+async function copyShareLink() {
+  const copied = await copyText(shareLink());
+  say(byId("share-copy"), copied ? "copy.done" : "copy.failed");
+  byId("share-link").select();
+  setTimeout(() => say(byId("share-copy"), "copy.button"), 2_000);
+}
+
+function soundOn() {
+  stage.unmute();
+  setHidden(byId("notice-sound"), true);
+}
+
+function dismiss(notice) {
+  dismissed.add(notice.id);
+  setHidden(notice, true);
+}
+
+function enterWithoutRelay() {
+  setHidden(byId("over"), true);
+  setHidden(byId("inside"), false);
+  enter("");
+}
+
+// --- what the room tells
+
+function onPhase() {
+  if (["left", "refused", "ended"].includes(room.phase)) showOver();
+  showEverything();
+}
+
+function onChat({ member, text }) {
+  chat.said(member === room.self ? ownName() : nameOf(member), text, member === room.self);
+}
+
+function onComing(key, member) {
+  chat.note(key, { name: nameOf(member) });
+}
+
+// --- what is shown
+
+function showEverything() {
+  showRoomName();
+  showPhase();
+  showControls();
+  showMembers();
+  showNotices();
+}
+
+function showRoomName() {
+  say(byId("room-name"), "call.room", { room: wanted.room });
+  document.title = translate("call.title", { room: wanted.room });
+}
+
+function showPhase() {
+  const count = room?.members.size ?? 0;
+  const phase = room?.phase ?? "connecting";
+  document.body.dataset.phase = phase;
+  const line = byId("phase");
+  if (phase === "connecting" || phase === "lost") say(line, `phase.${phase}`);
+  else if (phase !== "inside") say(line, "phase.over");
+  else if (count === 0) say(line, "phase.alone");
+  else say(line, "phase.together", { count });
+}
+
+function showControls() {
+  showControl(byId("microphone"), media.isEnabled("audio"), "call.mute", "call.unmute");
+  showControl(byId("camera"), media.isEnabled("video"), "call.cameraOff", "call.cameraOn");
+}
+
+function showControl(button, enabled, whenOn, whenOff) {
+  button.classList.toggle("off", !enabled);
+  say(button.querySelector("span"), enabled ? whenOn : whenOff);
+  label(button, enabled ? whenOn : whenOff);
+}
+
+function showMembers() {
+  if (!room || isOver()) return;
+  showSelf();
+  stage.showMembers(room.members, room.hasRelay);
+  showPeople(room.self, ownName(), room.members, room.hasRelay);
+  const alone = room.phase === "inside" && room.members.size === 0;
+  byId("share-link").value = shareLink();
+  setHidden(byId("share"), !alone);
+  showPhase();
+}
+
+function showSelf() {
+  document.body.classList.toggle("camera", !media.synthetic.video);
+  stage.showSelf(media.stream, ownName(), {
+    microphone: media.isEnabled("audio"),
+    camera: media.isEnabled("video"),
+  });
+}
+
+function ownName() {
+  const name = room?.name || wanted.name;
+  return name ? translate("call.you", { name }) : translate("call.youGuest");
+}
+
+function shareLink() {
+  const link = new URL(location.href);
+  link.search = "";
+  return link.href;
+}
+
+function showNotices() {
+  showLostNotice();
+  showRelayNotice();
+  showMediaNotice();
+}
+
+function showLostNotice() {
+  const lost = room?.phase === "lost";
+  setHidden(byId("notice-lost"), !lost);
+  if (!lost) return;
+  const seconds = Math.ceil((room.retryAt - performance.now()) / 1000);
+  if (seconds > 0) say(byId("lost-text"), "notice.lost", { seconds });
+  else say(byId("lost-text"), "notice.lostNow");
+  setTimeout(showLostNotice, 1_000);
+}
+
+function showRelayNotice() {
+  const { relayOnly, transport } = wanted.wish;
+  const missing = room?.phase === "inside" && !room.hasRelay;
+  const text = byId("relay-text");
+  if (transport && wanted.invitation) say(text, "notice.noTransport", { transport });
+  else say(text, relayOnly ? "notice.relayOnly" : "notice.noInvitation");
+  showNotice("notice-relay", missing);
+}
+
+function showMediaNotice() {
+  if (media.problem) say(byId("media-text"), `notice.${media.problem}`);
+  setHidden(byId("https-commands"), media.problem !== "insecure");
+  showNotice("notice-media", media.problem !== null && !isOver());
+}
+
+function showNotice(id, shown) {
+  setHidden(byId(id), !shown || dismissed.has(id));
+}
+
+function isOver() {
+  return ["left", "refused", "ended"].includes(room?.phase);
+}
+
+function showOver() {
+  const kind = reasonOfEnd();
+  if (room.reason !== "bad-invitation") media.close();
+  stage.clear();
+  setHidden(byId("inside"), true);
+  setHidden(byId("over"), false);
+  setHidden(byId("notice-sound"), true);
+  setHidden(byId("without-relay"), room.reason !== "bad-invitation");
+  say(byId("over-title"), `over.${kind}.title`);
+  say(byId("over-text"), `over.${kind}.text`, { code: room.reason });
+  byId("over-title").focus();
+}
+
+function reasonOfEnd() {
+  if (room.phase === "left") return "left";
+  if (room.phase === "refused") return kKnownRefusals.has(room.reason) ? room.reason : "closed";
+  return kEndedReasons[room.reason] ?? "closed";
+}

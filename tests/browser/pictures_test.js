@@ -1,0 +1,62 @@
+// Pictures of the pages for people to look at, in build/artefacts/: phone and desktop, light and dark,
+// English and Chinese. The test itself asks that nothing is wider than the window.
+
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+import { assertNoTroubles, waitForPictures, waitForText } from "./chromium.js";
+import { test } from "./testing.js";
+
+const kFolder = fileURLToPath(new URL("../../build/artefacts/", import.meta.url));
+const kLooks = [
+  { size: { width: 360, height: 740 }, colorScheme: "light", locale: "zh-CN" },
+  { size: { width: 360, height: 740 }, colorScheme: "dark", locale: "en-GB" },
+  { size: { width: 1280, height: 800 }, colorScheme: "light", locale: "en-GB" },
+  { size: { width: 1280, height: 800 }, colorScheme: "dark", locale: "zh-CN" },
+];
+
+for (const { size, colorScheme, locale } of kLooks) {
+  const language = locale.slice(0, 2);
+  const look = `${size.width}-${colorScheme}-${language}`;
+
+  const takePicture = async (page, name, fullPage = false) => {
+    await mkdir(kFolder, { recursive: true });
+    await page.screenshot({ path: `${kFolder}${name}-${look}.png`, fullPage });
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= size.width, `${name} is ${width} pixels wide in a window of ${size.width}`);
+  };
+
+  test(`pages fit and look right: ${look}`, async ({ server, browser, cleanUp }) => {
+    const room = `quiet-otter-${size.width}-${colorScheme}`;
+    const open = async (options) => {
+      const page = await browser.newPage(options);
+      cleanUp(() => page.context().close());
+      return page;
+    };
+    const query = { synthetic: "1", relay: "1" };
+    const page = await open({ viewport: size, colorScheme, locale });
+    await page.goto(`${server.secureUrl}/#k=${await server.invitation(room)}`);
+    await waitForText(page, "#check-signaling", /\d/);
+    await takePicture(page, "start", true);
+
+    await page.goto(await server.roomUrl(room, { query: { ...query, name: "Ann" } }));
+    await waitForText(page, "#share", /./);
+    await takePicture(page, "alone");
+
+    const ben = await open({ locale });
+    await ben.goto(await server.roomUrl(room, { query: { ...query, name: "李明" } }));
+    await waitForPictures(page);
+    await waitForText(page, ".tile:not(.own) .path", /udp/);
+    await ben.locator("#chat-text").fill(language === "zh" ? "听得到吗？" : "Can you hear me?");
+    await ben.keyboard.press("Enter");
+    await waitForText(page, "#chat-log", /[？?]/);
+    await page.locator("#notice-media .close").click();
+    await takePicture(page, "call");
+
+    await page.locator("#hang-up").click();
+    await waitForText(page, "#over-title", /./);
+    await takePicture(page, "left");
+    await assertNoTroubles(page, ben);
+  });
+}

@@ -1,0 +1,106 @@
+// What goes wrong: lost connections, bad invitations, full rooms.
+
+import assert from "node:assert/strict";
+import { connect, createServer } from "node:net";
+
+import { assertNoTroubles, connectionFacts, waitForPictures, waitForText } from "./chromium.js";
+import { test } from "./testing.js";
+
+// A way to the server's HTTP that can be cut, as a network can.
+async function cuttableWay(port) {
+  const sockets = new Set();
+  let cut = false;
+  const way = createServer((near) => {
+    if (cut) {
+      near.destroy();
+      return;
+    }
+    const far = connect(port, "127.0.0.1");
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on("error", () => {});
+      socket.on("close", () => sockets.delete(socket));
+    }
+    near.pipe(far).pipe(near);
+  });
+  await new Promise((done) => way.listen(0, "127.0.0.1", done));
+  const drop = () => sockets.forEach((socket) => socket.destroy());
+  return {
+    url: `http://localhost:${way.address().port}`,
+    cut() {
+      cut = true;
+      drop();
+    },
+    mend() {
+      cut = false;
+    },
+    close() {
+      drop();
+      return new Promise((done) => way.close(done));
+    },
+  };
+}
+
+test("a lost connection is resumed while the call goes on", async (shared) => {
+  const { server, browser, cleanUp } = shared;
+  const way = await cuttableWay(server.port);
+  const [ann, ben] = [await browser.newPage(), await browser.newPage()];
+  cleanUp(() => way.close());
+  cleanUp(() => Promise.all([ann.context().close(), ben.context().close()]));
+  const invitation = await server.invitation("resume");
+  const query = { relay: "1", transport: "udp" };
+  await ann.goto(await server.roomUrl("resume", { base: way.url, invitation, query }));
+  await ben.goto(await server.roomUrl("resume", { invitation, query: { ...query, name: "Ben" } }));
+  await waitForPictures(ann);
+  way.cut();
+  await waitForText(ann, "#phase", /Connection to the server lost/);
+  await waitForText(ann, "#notice-lost", /does not answer/);
+  await waitForText(ben, ".tile:not(.own) .tile-state", /Away/);
+  await waitForPictures(ann);
+  way.mend();
+  await waitForText(ann, "#phase", /In a call with 1/);
+  await waitForText(ben, "#phase", /In a call with 1/);
+  await ben.locator(".tile:not(.own) .tile-state").waitFor({ state: "hidden" });
+  await waitForPictures(ben);
+  assert.equal((await connectionFacts(ann)).length, 1, "the same connection goes on");
+  await assertNoTroubles(ben);
+});
+
+test("a bad invitation is refused, and the room works without the relay", async (shared) => {
+  const { server, browser, cleanUp } = shared;
+  const page = await browser.newPage();
+  cleanUp(() => page.context().close());
+  await page.goto(await server.roomUrl("forged", { invitation: await server.invitation("other") }));
+  await waitForText(page, "#over-title", /This invitation does not count/);
+  await page.locator("#without-relay").click();
+  await waitForText(page, "#phase", /Waiting for others/);
+  await waitForText(page, "#notice-relay", /no relay/);
+  await assertNoTroubles(page);
+});
+
+test("a full room says so", async ({ server, browser, cleanUp }) => {
+  const crowd = await browser.newPage();
+  cleanUp(() => crowd.context().close());
+  await crowd.goto(server.plainUrl);
+  await crowd.evaluate(() => Promise.all(Array.from({ length: 64 }, () =>
+    new Promise((inside, failed) => {
+      const socket = new WebSocket(`ws://${location.host}/ws`);
+      socket.onopen = () => socket.send('{"type":"join","room":"crowded"}');
+      socket.onmessage = ({ data }) =>
+        JSON.parse(data).type === "joined" ? inside() : failed(new Error(data));
+    }))));
+  const page = await browser.newPage();
+  cleanUp(() => page.context().close());
+  await page.goto(await server.roomUrl("crowded"));
+  await waitForText(page, "#over-title", /The room is full/);
+  await assertNoTroubles(page);
+});
+
+test("a relay that was asked for and cannot be had is explained", async (shared) => {
+  const { server, browser, cleanUp } = shared;
+  const page = await browser.newPage();
+  cleanUp(() => page.context().close());
+  await page.goto(await server.roomUrl("no-relay", { invitation: "", query: { relay: "1" } }));
+  await waitForText(page, "#notice-relay", /\?relay=1.*gives none/);
+  await assertNoTroubles(page);
+});

@@ -1,0 +1,129 @@
+// Starts the real binary on free loopback ports, with a certificate made for this run, and asks its
+// API for invitations.
+
+import { execFile, spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const kRoot = resolve(fileURLToPath(import.meta.url), "../../..");
+const kStartTime = 15_000;
+export const kApiKey = "browser-tests-only-0123456789abcdef";
+// A name without TLS and without the secure context that browsers give to localhost.
+export const kPlainName = "turn.test";
+
+export function binaryPath() {
+  return process.env.TURNPIKE_BINARY ?? join(kRoot, "build/release/turnpike");
+}
+
+export class Turnpike {
+  #process;
+  #folder;
+  #log = [];
+
+  static async start() {
+    const server = new Turnpike();
+    server.#folder = await mkdtemp(join(tmpdir(), "turnpike-browser-"));
+    server.certificate = join(server.#folder, "cert.pem");
+    await server.#makeCertificate();
+    [server.port, server.tlsPort] = await freePorts(2);
+    await server.#spawn();
+    return server;
+  }
+
+  get plainUrl() {
+    return `http://localhost:${this.port}`;
+  }
+
+  get secureUrl() {
+    return `https://localhost:${this.tlsPort}`;
+  }
+
+  get log() {
+    return this.#log.join("");
+  }
+
+  async invitation(...rooms) {
+    const answer = await fetch(`http://127.0.0.1:${this.port}/api/invitations`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${kApiKey}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ rooms, ttl: 3600 }),
+    });
+    if (!answer.ok) throw new Error(`/api/invitations answered ${answer.status}`);
+    return (await answer.json()).invitation;
+  }
+
+  // The address of a room, with an invitation unless `invitation` is given (or empty: none).
+  async roomUrl(room, { base = this.secureUrl, query = {}, invitation } = {}) {
+    const url = new URL(`${base}/call/${encodeURIComponent(room)}`);
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+    const key = invitation ?? (await this.invitation(room));
+    if (key) url.hash = `k=${key}`;
+    return url.href;
+  }
+
+  async stop() {
+    if (this.#process.exitCode === null) {
+      const gone = new Promise((done) => this.#process.once("exit", done));
+      this.#process.kill("SIGTERM");
+      await gone;
+    }
+    await rm(this.#folder, { recursive: true, force: true });
+    return this.#process.exitCode;
+  }
+
+  async #makeCertificate() {
+    await run("openssl", [
+      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+      "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+      "-keyout", join(this.#folder, "key.pem"), "-out", this.certificate,
+    ]);
+  }
+
+  #spawn() {
+    const options = {
+      "--listening-ip": "127.0.0.1",
+      "--relay-ip": "127.0.0.1",
+      "--listening-port": this.port,
+      "--tls-listening-port": this.tlsPort,
+      "--cert": this.certificate,
+      "--pkey": join(this.#folder, "key.pem"),
+      "--public-host": "localhost",
+      "--api-key": kApiKey,
+      "--state-dir": join(this.#folder, "state"),
+    };
+    this.#process = spawn(binaryPath(), Object.entries(options).flat().map(String), {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#process.stdout.on("data", (text) => this.#log.push(String(text)));
+    return new Promise((ready, failed) => {
+      const fail = (reason) => failed(new Error(`${binaryPath()}: ${reason}\n${this.log}`));
+      const timer = setTimeout(() => fail("not ready in time"), kStartTime);
+      this.#process.on("error", (error) => fail(error.message));
+      this.#process.on("exit", (code) => fail(`ended with ${code}`));
+      this.#process.stderr.on("data", (text) => {
+        this.#log.push(String(text));
+        if (!/\bready\b/.test(this.log)) return;
+        clearTimeout(timer);
+        ready();
+      });
+    });
+  }
+}
+
+// Ports that were free a moment ago. All are held at once, so that they differ.
+async function freePorts(count) {
+  const holders = [];
+  for (let i = 0; i < count; i += 1) {
+    const holder = createServer();
+    await new Promise((done) => holder.listen(0, "127.0.0.1", done));
+    holders.push(holder);
+  }
+  const ports = holders.map((holder) => holder.address().port);
+  await Promise.all(holders.map((holder) => new Promise((done) => holder.close(done))));
+  return ports;
+}
