@@ -9,7 +9,7 @@ namespace turnpike::stun {
 namespace {
 
 constexpr std::size_t kAttributeHeader = 4;
-constexpr std::size_t kMaxValue = 65535;
+// More room is not used, so a value too long for its own length field does not fit either.
 constexpr std::size_t kMaxAfterHeader = 65532;  // the length field has 16 bits; a multiple of four
 
 std::uint16_t message_type(Class cls, std::uint16_t method) {
@@ -133,8 +133,6 @@ ByteView Builder::finish() {
 
 void Builder::begin(std::uint16_t type, std::size_t length) {
   writer_.u16(type);
-  // A value that has no length field is as good as one that has no room.
-  if (length > kMaxValue) writer_.zeros(writer_.remaining() + 1);
   writer_.u16(static_cast<std::uint16_t>(length));
 }
 

@@ -152,7 +152,7 @@ TEST(IpRange, PrefixesBecomeTheirFirstAndLastAddress) {
   struct Example {
     const char *text, *first, *last;
   };
-  for (const auto& [text, first, last] : std::array<Example, 9>{{
+  for (const auto& [text, first, last] : std::array<Example, 10>{{
            {"10.0.0.0/8", "10.0.0.0", "10.255.255.255"},
            {"10.1.2.3/8", "10.0.0.0", "10.255.255.255"},
            {"100.64.0.0/10", "100.64.0.0", "100.127.255.255"},
@@ -160,6 +160,7 @@ TEST(IpRange, PrefixesBecomeTheirFirstAndLastAddress) {
            {"192.0.2.1/32", "192.0.2.1", "192.0.2.1"},
            {"192.0.2.1", "192.0.2.1", "192.0.2.1"},
            {"192.0.2.1-192.0.2.9", "192.0.2.1", "192.0.2.9"},
+           {"192.0.2.1-192.0.2.1", "192.0.2.1", "192.0.2.1"},
            {"fe80::/10", "fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
            {"::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
        }}) {

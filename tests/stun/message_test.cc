@@ -72,6 +72,13 @@ TEST(Message, TheLengthMustBeAMultipleOfFourAndWhatIsThere) {
     bytes[3] = static_cast<std::uint8_t>(length);
     EXPECT_EQ(error_of(bytes), ParseError::kLengthMismatch) << length;
   }
+  for (int length = 1; length < 12; ++length) {
+    if (length % 4 == 0) continue;
+    Bytes bytes = request_with("80220004 61626364 80220000");
+    bytes.resize(kHeaderSize + static_cast<std::size_t>(length));
+    bytes[3] = static_cast<std::uint8_t>(length);
+    EXPECT_EQ(error_of(bytes), ParseError::kLengthMismatch) << length;
+  }
   Bytes longer = request_with("80220004 61626364");
   longer.push_back(0);
   EXPECT_EQ(error_of(longer), ParseError::kLengthMismatch);
@@ -179,6 +186,10 @@ TEST(Fingerprint, AWrongOneIsAnError) {
         static_cast<std::uint8_t>(1u << bit % 8);
     EXPECT_EQ(error_of(bytes), ParseError::kBadFingerprint);
   }
+  Bytes too_long = request_with("80280008 0000000000000000");
+  const std::uint32_t right = fingerprint_of(ByteView(too_long).first(kHeaderSize));
+  Writer(MutableBytes(too_long).subspan(kHeaderSize + 4)).u32(right);
+  EXPECT_EQ(error_of(too_long), ParseError::kBadFingerprint);
   EXPECT_EQ(error_of(request_with("80280000")), ParseError::kBadFingerprint);
   EXPECT_EQ(error_of(request_with("80280008 0000000000000000")), ParseError::kBadFingerprint);
 }
@@ -186,10 +197,8 @@ TEST(Fingerprint, AWrongOneIsAnError) {
 // RFC 8489 section 14.7: FINGERPRINT is the last attribute.
 TEST(Fingerprint, OneThatIsNotTheLastAttributeIsAnError) {
   Bytes bytes = request_with("80280004 00000000 80220000");
-  const std::uint32_t right = fingerprint_of(ByteView(bytes).first(20));
-  for (int i = 0; i < 4; ++i) {
-    bytes[static_cast<std::size_t>(24 + i)] = static_cast<std::uint8_t>(right >> (24 - 8 * i));
-  }
+  const std::uint32_t right = fingerprint_of(ByteView(bytes).first(kHeaderSize));
+  Writer(MutableBytes(bytes).subspan(kHeaderSize + 4)).u32(right);
   EXPECT_EQ(error_of(bytes), ParseError::kBadFingerprint);
   EXPECT_EQ(error_of(with_fingerprint(with_fingerprint(request_with("")))),
             ParseError::kBadFingerprint);
