@@ -16,6 +16,7 @@
 #include "base/slab.h"
 #include "base/time.h"
 #include "signaling/ice_servers.h"
+#include "signaling/throttle.h"
 
 namespace turnpike::signaling {
 
@@ -24,10 +25,11 @@ struct Settings {
   std::string secret;                 // signs invitations and mints credentials
   std::vector<std::string> api_keys;  // for back ends
   IceUrls ice_urls;
-  std::string public_url;  // "http://192.0.2.1:3478", how pages are reached; no final slash
-  bool open_rooms = false;     // credentials for everyone who joins
-  bool serve_static = false;   // --static was given: unknown paths are asked of Outlet::read_file
-  // Sites whose pages may use the API and the WebSocket besides our own origin (the request's Host).
+  std::string public_url;     // "http://192.0.2.1:3478", how pages are reached; no final slash
+  bool open_rooms = false;    // credentials for everyone who joins
+  bool serve_static = false;  // --static was given: unknown paths are asked of Outlet::read_file
+  // Sites whose pages may use the API and the WebSocket besides our own origin (the request's
+  // Host).
   std::vector<std::string> allowed_origins;
 };
 
@@ -58,15 +60,29 @@ class Outlet {
 struct FileAnswer {
   enum class Kind : std::uint8_t { kFile, kDirectory, kNotFound, kTooLarge };
   Kind kind = Kind::kNotFound;
-  std::string content;                // kFile
-  WallTime modified;                  // kFile
-  std::vector<std::string> listing;   // kDirectory without index.html; folders end in '/'
+  std::string content;               // kFile
+  WallTime modified;                 // kFile
+  std::vector<std::string> listing;  // kDirectory without index.html; folders end in '/'
+  // kFile: the content is the index.html of the folder that was asked for.
+  bool is_index = false;
 };
 
 class Service {
  public:
   static constexpr std::uint32_t kMaxConnections = 65536;
   static constexpr std::size_t kMaxQueuedBytes = 4 << 20;  // of one connection; then it is cut
+  // Of one source prefix (/32 or /64). Loopback is exempt: there a proxy speaks for everybody.
+  static constexpr std::uint32_t kMaxConnectionsPerSource = 1024;
+  static constexpr Rate kArrivalRate{1024, milliseconds(10)};  // of one source prefix
+  static constexpr seconds kRequestDeadline{10};  // from accept or first byte to the last one
+  static constexpr seconds kIdleTime{60};         // between requests
+  static constexpr seconds kFileDeadline{30};     // for Outlet::read_file's answer
+  static constexpr std::size_t kMaxPipelined = 64 * 1024;  // behind a file; then it is cut
+  static constexpr seconds kLingerTime{2};  // after a refusal, so that the peer can read it
+  static constexpr std::size_t kMaxDiscarded = 1 << 20;  // bytes, while lingering
+  static constexpr seconds kPingInterval{25};
+  static constexpr std::uint8_t kMaxUnansweredPings = 2;
+  static constexpr Rate kControlFrameRate{64, milliseconds(100)};  // pings and pongs; then 1008
 
   Service(Settings settings, Random& random);
   ~Service();

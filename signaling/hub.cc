@@ -1,0 +1,339 @@
+#include "signaling/hub.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/digest.h"
+#include "base/hash.h"
+
+namespace turnpike::signaling {
+
+namespace {
+
+constexpr std::size_t kMemberIdBytes = 9;
+constexpr std::size_t kCredentialNameBytes = 12;
+// A session names its member (8 bytes, the packed handle) and proves it (16 random bytes).
+constexpr std::size_t kSessionHandleBytes = 8;
+
+MemberView view_of(const Member& member, bool polite) {
+  return {member.id, member.name, polite, member.away()};
+}
+
+// With --open-rooms nobody needs an invitation; the relay's quota then counts all under one key.
+constexpr std::string_view kOpenRoomsKey = "open rooms";
+
+}  // namespace
+
+Hub::Hub(Settings settings, const Minter& minter, const InvitationSigner& signer, Random& random,
+         Clockwork clockwork)
+    : settings_(settings),
+      minter_(minter),
+      signer_(signer),
+      random_(random),
+      clockwork_(clockwork) {}
+
+std::size_t Hub::NameHash::operator()(std::string_view text) const {
+  return hash_bytes(as_bytes(text));
+}
+
+// --- entering ---
+
+Expected<RoomHandle, Refusal> Hub::enter(std::string_view name) {
+  if (const auto found = by_name_.find(name); found != by_name_.end()) {
+    const Room* room = rooms_.find(found->second);
+    CHECK(room != nullptr);
+    if (room->members.size() >= Room::kMaxMembers) {
+      return unexpected(Refusal{ErrorCode::kRoomFull, "the room is full"});
+    }
+    return found->second;
+  }
+  const RoomHandle handle = rooms_.emplace();
+  if (!handle) return unexpected(Refusal{ErrorCode::kTooManyRooms, "the server has no more rooms"});
+  rooms_.find(handle)->name = name;
+  by_name_.emplace(std::string(name), handle);
+  return handle;
+}
+
+Expected<MemberHandle, Refusal> Hub::join(Tick now, const Caller& caller,
+                                          const JoinRequest& request, HubSink& sink) {
+  if (!is_room_name(request.room)) {
+    return unexpected(Refusal{ErrorCode::kBadRoom, "a room has 1 to 128 bytes of plain text"});
+  }
+  if (!is_member_name(request.name)) {
+    return unexpected(
+        Refusal{ErrorCode::kBadMessage, "a name has up to 64 characters of plain text"});
+  }
+  std::string credential_key;
+  if (!request.invitation.empty()) {
+    const auto invitation = signer_.verify(request.invitation, now.wall);
+    if (!invitation || !invitation->admits(request.room)) {
+      return unexpected(
+          Refusal{ErrorCode::kBadInvitation, "the invitation is expired or not for this room"});
+    }
+    credential_key = key_id(request.invitation);
+  } else if (settings_.open_rooms) {
+    credential_key = key_id(kOpenRoomsKey);
+  }
+  if (members_.size() >= kMaxMembers) {
+    return unexpected(Refusal{ErrorCode::kTooManyRooms, "the server has no more places"});
+  }
+  const auto room = enter(request.room);
+  if (!room) return unexpected(room.error());
+  const MemberHandle handle = members_.emplace();
+  CHECK(handle);
+  Member& member = *members_.find(handle);
+  member.room = *room;
+  member.id = "m-" + random_.token(kMemberIdBytes);
+  member.name = request.name;
+  random_.fill(member.secret);
+  member.peer = caller.peer;
+  member.dialect = caller.dialect;
+  member.credential_key = std::move(credential_key);
+  admit(now, handle, member, sink);
+  return handle;
+}
+
+void Hub::admit(Tick now, MemberHandle handle, Member& member, HubSink& sink) {
+  member.timer.name(clockwork_.timer_kind, handle.pack());
+  Room& room = *rooms_.find(member.room);
+  member.order = room.next_order++;
+  Joined joined;
+  const std::string session = session_of(handle, member);
+  joined.session = session;
+  joined.room = room.name;
+  joined.self = view_of(member, false);
+  joined.others = others_of(member);
+  joined.resume_window = kResumeWindow;
+  std::string servers;
+  joined.ice = mint(now, member, servers);
+  room.members.push_back(handle);
+  say(member, joined, ++member.sequence, sink);
+  // Who was there first is impolite towards who came later.
+  broadcast(member, MemberJoined{view_of(member, false)}, sink);
+}
+
+std::vector<MemberView> Hub::others_of(const Member& member) const {
+  std::vector<MemberView> others;
+  for (const MemberHandle handle : rooms_.find(member.room)->members) {
+    const Member& other = *members_.find(handle);
+    if (&other != &member) others.push_back(view_of(other, member.order > other.order));
+  }
+  return others;
+}
+
+std::string Hub::session_of(MemberHandle handle, const Member& member) const {
+  std::array<std::uint8_t, kSessionHandleBytes + std::tuple_size_v<decltype(member.secret)>> bytes;
+  turnpike::Writer out(bytes);
+  out.u64(handle.pack());
+  out.bytes(member.secret);
+  return base64url_encode(bytes);
+}
+
+MemberHandle Hub::by_session(std::string_view session) const {
+  const auto decoded = base64url_decode(session);
+  if (!decoded) return {};
+  turnpike::Reader in(as_bytes(*decoded));
+  const MemberHandle handle = MemberHandle::unpack(in.u64());
+  const Member* member = members_.find(handle);
+  if (!in.ok() || member == nullptr) return {};
+  return equal_in_constant_time(in.rest(), member->secret) ? handle : MemberHandle{};
+}
+
+Expected<MemberHandle, Refusal> Hub::resume(Tick now, const Caller& caller,
+                                            const ResumeRequest& request, HubSink& sink) {
+  const MemberHandle handle = by_session(request.session);
+  Member* member = members_.find(handle);
+  const Refusal unknown{ErrorCode::kUnknownSession, "too late or a wrong session: join again"};
+  if (member == nullptr || request.received > member->sequence) return unexpected(unknown);
+  if (!member->replay.reaches_back_to(request.received)) {
+    // Too much was missed. Its client is here and will join anew, so nobody waits for this one.
+    end(now, handle, LeaveReason::kLost, sink);
+    return unexpected(unknown);
+  }
+  const PeerHandle before = std::exchange(member->peer, caller.peer);
+  member->dialect = caller.dialect;
+  member->replay.confirm(request.received);
+  if (before) sink.dismiss(before, Dismissal::kResumedElsewhere);
+  Resumed resumed;
+  resumed.room = rooms_.find(member->room)->name;
+  resumed.self = view_of(*member, false);
+  resumed.others = others_of(*member);
+  member->timer.disarm();
+  std::string servers;
+  resumed.ice = mint(now, *member, servers);
+  say(*member, resumed, 0, sink);
+  replay(*member, sink);
+  if (!before) broadcast(*member, MemberBack{member->id}, sink);
+  return handle;
+}
+
+// --- inside ---
+
+std::optional<Refusal> Hub::send(Tick, MemberHandle from, const SendRequest& request,
+                                 HubSink& sink) {
+  const Member* member = members_.find(from);
+  if (member == nullptr) return Refusal{ErrorCode::kNotJoined, "join a room first"};
+  if (!request.to) {
+    broadcast(*member, Relayed{member->id, std::nullopt, request.data}, sink);
+    return std::nullopt;
+  }
+  for (const MemberHandle handle : rooms_.find(member->room)->members) {
+    Member& other = *members_.find(handle);
+    if (other.id != *request.to) continue;
+    const HubMessage message = Relayed{member->id, *request.to, request.data};
+    Encoded encoded(message);
+    push(other, encoded, sink, Keep::kForReplay);
+    return std::nullopt;
+  }
+  return Refusal{ErrorCode::kNoSuchMember, "nobody in the room has this id"};
+}
+
+std::optional<Refusal> Hub::send_ice(Tick now, MemberHandle handle, HubSink& sink) {
+  Member* member = members_.find(handle);
+  if (member == nullptr) return Refusal{ErrorCode::kNotJoined, "join a room first"};
+  if (member->credential_key.empty()) {
+    return Refusal{ErrorCode::kNotInvited, "relay credentials need an invitation"};
+  }
+  std::string servers;
+  const HubMessage message = FreshIce{mint(now, *member, servers)};
+  Encoded encoded(message);
+  // Whoever resumes gets fresh ones with the answer; these would only be older.
+  push(*member, encoded, sink, Keep::kNo);
+  return std::nullopt;
+}
+
+// Renews under the same name, and sees to it that this happens again well before the expiry.
+IceView Hub::mint(Tick now, Member& member, std::string& servers) {
+  if (member.credential_key.empty()) return {};
+  if (member.credential_base.empty()) {
+    member.credential_base = "member-" + random_.token(kCredentialNameBytes);
+  }
+  constexpr seconds kTtl = Minter::kMaxMemberTtl;
+  const MintedCredential credential =
+      minter_.mint(member.credential_base, member.credential_key, kTtl, now.wall);
+  member.credential_name = credential.name;
+  member.credential_expires = credential.expires;
+  servers = minter_.ice_servers(credential).dump();
+  clockwork_.wheel.arm(member.timer, now.mono + kTtl * 3 / 4);
+  return {servers, kTtl};
+}
+
+const Frame& Hub::Encoded::in(const Dialect& dialect) {
+  for (const auto& [known, frame] : done_) {
+    if (known == &dialect) return frame;
+  }
+  done_.emplace_back(&dialect, std::make_shared<const std::string>(dialect.encode(message_)));
+  return done_.back().second;
+}
+
+void Hub::broadcast(const Member& except, const HubMessage& message, HubSink& sink) {
+  Encoded encoded(message);
+  for (const MemberHandle handle : rooms_.find(except.room)->members) {
+    Member& member = *members_.find(handle);
+    if (&member != &except) push(member, encoded, sink, Keep::kForReplay);
+  }
+}
+
+void Hub::push(Member& member, Encoded& message, HubSink& sink, Keep keep) {
+  const Frame& frame = message.in(*member.dialect);
+  if (frame->empty()) return;
+  const std::uint64_t sequence = ++member.sequence;
+  if (keep == Keep::kForReplay) member.replay.push(sequence, frame);
+  if (member.away()) return;
+  scratch_.clear();
+  member.dialect->address(*frame, sequence, scratch_);
+  sink.deliver(member.peer, scratch_);
+}
+
+void Hub::say(const Member& member, const HubMessage& message, std::uint64_t sequence,
+              HubSink& sink) {
+  const std::string encoded = member.dialect->encode(message);
+  if (encoded.empty()) return;
+  scratch_.clear();
+  member.dialect->address(encoded, sequence, scratch_);
+  sink.deliver(member.peer, scratch_);
+}
+
+void Hub::replay(const Member& member, HubSink& sink) {
+  for (const auto& [sequence, frame] : member.replay.waiting()) {
+    scratch_.clear();
+    member.dialect->address(*frame, sequence, scratch_);
+    sink.deliver(member.peer, scratch_);
+  }
+}
+
+// --- going ---
+
+void Hub::leave(Tick now, MemberHandle member, HubSink& sink) {
+  end(now, member, LeaveReason::kLeft, sink);
+}
+
+void Hub::lost(Tick now, MemberHandle handle, PeerHandle peer, HubSink& sink) {
+  if (!is_member(handle, peer)) return;
+  Member& member = *members_.find(handle);
+  member.peer = {};
+  clockwork_.wheel.arm(member.timer, now.mono + kResumeWindow);
+  broadcast(member, MemberAway{member.id}, sink);
+}
+
+bool Hub::kick(Tick now, std::string_view room_name, std::string_view id, HubSink& sink) {
+  const auto found = by_name_.find(room_name);
+  if (found == by_name_.end()) return false;
+  for (const MemberHandle handle : rooms_.find(found->second)->members) {
+    if (members_.find(handle)->id != id) continue;
+    end(now, handle, LeaveReason::kKicked, sink);
+    return true;
+  }
+  return false;
+}
+
+void Hub::end(Tick now, MemberHandle handle, LeaveReason reason, HubSink& sink) {
+  Member* member = members_.find(handle);
+  if (member == nullptr) return;
+  broadcast(*member, MemberLeft{member->id, reason}, sink);
+  if (member->credential_expires > now.wall) {
+    sink.revoke(member->credential_name, member->credential_expires);
+  }
+  const PeerHandle peer = member->peer;
+  Room& room = *rooms_.find(member->room);
+  std::erase(room.members, handle);
+  if (room.members.empty()) {
+    by_name_.erase(room.name);
+    rooms_.erase(member->room);
+  }
+  members_.erase(handle);
+  if (!peer) return;
+  sink.dismiss(peer, reason == LeaveReason::kKicked ? Dismissal::kRemoved : Dismissal::kLeft);
+}
+
+void Hub::on_timer(Tick now, Timer& timer, HubSink& sink) {
+  const MemberHandle handle = MemberHandle::unpack(timer.subject());
+  const Member* member = members_.find(handle);
+  CHECK(member != nullptr);
+  if (member->away()) {
+    end(now, handle, LeaveReason::kLost, sink);
+  } else {
+    send_ice(now, handle, sink);
+  }
+}
+
+// --- questions ---
+
+bool Hub::is_member(MemberHandle handle, PeerHandle peer) const {
+  const Member* member = members_.find(handle);
+  return member != nullptr && peer && member->peer == peer;
+}
+
+void Hub::confirm(MemberHandle handle, PeerHandle peer, std::uint64_t sequence) {
+  if (is_member(handle, peer)) members_.find(handle)->replay.confirm(sequence);
+}
+
+std::uint64_t Hub::last_sequence(MemberHandle handle) const {
+  const Member* member = members_.find(handle);
+  return member == nullptr ? 0 : member->sequence;
+}
+
+}  // namespace turnpike::signaling

@@ -1,0 +1,62 @@
+#include "signaling/invitation.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace turnpike::signaling {
+
+namespace {
+
+constexpr std::size_t kMacSize = 16;
+// Sixteen room names of 128 bytes, escaped and encoded, and the rest.
+constexpr std::size_t kMaxText = 8192;
+
+std::string mac(const Sha256Digest& key, std::string_view body) {
+  const Sha256Digest digest = hmac_sha256(key, {as_bytes(body)});
+  return base64url_encode(ByteView(digest).first(kMacSize));
+}
+
+}  // namespace
+
+bool Invitation::admits(std::string_view room) const {
+  return std::find(rooms.begin(), rooms.end(), room) != rooms.end();
+}
+
+// The label keeps this key apart from every other use of the same secret.
+InvitationSigner::InvitationSigner(std::string_view server_secret)
+    : key_(hmac_sha256(as_bytes(server_secret), {as_bytes("turnpike invitation key 1")})) {}
+
+std::string InvitationSigner::sign(const Invitation& invitation) const {
+  const nlohmann::json body = {{"e", invitation.expires.since_epoch.count()},
+                               {"r", invitation.rooms}};
+  const std::string text = base64url_encode(as_bytes(body.dump()));
+  return text + "." + mac(key_, text);
+}
+
+std::optional<Invitation> InvitationSigner::verify(std::string_view text, WallTime now) const {
+  const std::size_t dot = text.find('.');
+  if (dot == std::string_view::npos || text.size() > kMaxText) return std::nullopt;
+  const std::string_view body = text.substr(0, dot);
+  if (!equal_in_constant_time(as_bytes(mac(key_, body)), as_bytes(text.substr(dot + 1)))) {
+    return std::nullopt;
+  }
+  const auto decoded = base64url_decode(body);
+  if (!decoded) return std::nullopt;
+  const auto json = nlohmann::json::parse(*decoded, nullptr, false);
+  if (!json.is_object()) return std::nullopt;
+  const auto expiry = json.find("e");
+  const auto rooms = json.find("r");
+  if (expiry == json.end() || rooms == json.end()) return std::nullopt;
+  if (!expiry->is_number_integer() || !rooms->is_array()) return std::nullopt;
+  if (rooms->empty() || rooms->size() > kMaxRooms) return std::nullopt;
+  Invitation invitation;
+  invitation.expires = WallTime{seconds(expiry->get<std::int64_t>())};
+  if (invitation.expires <= now || invitation.expires > now + kMaxLife) return std::nullopt;
+  for (const auto& room : *rooms) {
+    if (!room.is_string()) return std::nullopt;
+    invitation.rooms.push_back(room.get<std::string>());
+  }
+  return invitation;
+}
+
+}  // namespace turnpike::signaling
