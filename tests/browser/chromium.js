@@ -25,8 +25,7 @@ const kFlags = [
   "--allow-loopback-in-peer-connection",
   "--use-fake-ui-for-media-stream",
   "--use-fake-device-for-media-stream",
-  // Every outside name fails at once: nothing may leave this machine.
-  `--host-resolver-rules=MAP ${kPlainName} 127.0.0.1, MAP localhost 127.0.0.1, MAP * ~NOTFOUND`,
+  `--host-resolver-rules=MAP ${kPlainName} 127.0.0.1`,
 ];
 
 export class Chromium {

@@ -13,22 +13,36 @@ import "./call_test.js";
 import "./trouble_test.js";
 import "./pictures_test.js";
 
-const server = await Turnpike.start();
-let failures = 1;
-try {
-  const browser = await Chromium.start({ certificate: server.certificate });
-  console.log(`browser: Chromium ${browser.version} against ${binaryPath()}`);
+async function main() {
+  const server = await Turnpike.start();
   try {
-    failures = await runAll({ filter: process.argv[2], shared: { server, browser } });
+    const failures = await runIn(server);
+    if (failures > 0) console.log(server.log.replace(/^/gm, "      "));
+    const code = await server.stop();
+    if (code === 0) return failures;
+    console.log(`browser: the server ended with ${code}`);
+    return failures + 1;
+  } finally {
+    await server.stop();
+  }
+}
+
+async function runIn(server) {
+  const browser = await Chromium.start({ certificate: server.certificate });
+  try {
+    console.log(`browser: Chromium ${browser.version} against ${binaryPath()}`);
+    return await runAll({ filter: process.argv[2], shared: { server, browser } });
   } finally {
     await browser.stop();
   }
-} finally {
-  const code = await server.stop();
-  if (code !== 0) {
-    console.log(`browser: the server ended with ${code}`);
-    failures += 1;
-  }
-  if (failures > 0) console.log(server.log.replace(/^/gm, "      "));
 }
-process.exitCode = failures > 0 ? 1 : 0;
+
+main().then(
+  (failures) => {
+    process.exitCode = failures > 0 ? 1 : 0;
+  },
+  (error) => {
+    console.log(`browser: ${error.message}`);
+    process.exitCode = 1;
+  },
+);

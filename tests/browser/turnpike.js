@@ -29,10 +29,15 @@ export class Turnpike {
     const server = new Turnpike();
     server.#folder = await mkdtemp(join(tmpdir(), "turnpike-browser-"));
     server.certificate = join(server.#folder, "cert.pem");
-    await server.#makeCertificate();
-    [server.port, server.tlsPort] = await freePorts(2);
-    await server.#spawn();
-    return server;
+    try {
+      await server.#makeCertificate();
+      [server.port, server.tlsPort] = await freePorts(2);
+      await server.#spawn();
+      return server;
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
   }
 
   get plainUrl() {
@@ -66,14 +71,16 @@ export class Turnpike {
     return url.href;
   }
 
+  // Answers the exit code, or the signal that ended it.
   async stop() {
-    if (this.#process.exitCode === null) {
-      const gone = new Promise((done) => this.#process.once("exit", done));
-      this.#process.kill("SIGTERM");
+    const child = this.#process;
+    if (child?.pid && child.exitCode === null && child.signalCode === null) {
+      const gone = new Promise((done) => child.once("exit", done));
+      child.kill("SIGTERM");
       await gone;
     }
     await rm(this.#folder, { recursive: true, force: true });
-    return this.#process.exitCode;
+    return child?.exitCode ?? child?.signalCode;
   }
 
   async #makeCertificate() {
@@ -101,7 +108,10 @@ export class Turnpike {
     });
     this.#process.stdout.on("data", (text) => this.#log.push(String(text)));
     return new Promise((ready, failed) => {
-      const fail = (reason) => failed(new Error(`${binaryPath()}: ${reason}\n${this.log}`));
+      const fail = (reason) => {
+        clearTimeout(timer);
+        failed(new Error(`${binaryPath()}: ${reason}\n${this.log}`));
+      };
       const timer = setTimeout(() => fail("not ready in time"), kStartTime);
       this.#process.on("error", (error) => fail(error.message));
       this.#process.on("exit", (code) => fail(`ended with ${code}`));
