@@ -19,7 +19,7 @@ PeerPolicy::Rules rules(std::vector<std::string_view> allowed, std::vector<std::
   return made;
 }
 
-TEST(PeerPolicy, DeniesEveryFormOfWhatIsNotPublic) {
+TEST(PeerPolicy, DeniesWhatTheRegistriesReserve) {
   const PeerPolicy policy;
   for (const char* text : {
            // loopback, this host, link-local and metadata
@@ -69,6 +69,14 @@ TEST(PeerPolicy, DeniesEveryFormOfWhatIsNotPublic) {
            "239.255.255.255",
            "ff02::1",
            "ff0e::1",
+       }) {
+    EXPECT_EQ(policy.judge(ip(text)), Verdict::kDenied) << text;
+  }
+}
+
+TEST(PeerPolicy, DeniesWhatIsHiddenInsideAnIPv6Address) {
+  const PeerPolicy policy;
+  for (const char* text : {
            // IPv4-mapped
            "::ffff:127.0.0.1",
            "::ffff:0.0.0.0",
