@@ -2,8 +2,11 @@
 // JSON with time-limited credentials, and the links. Scripts may parse the lines that have a label.
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/random.h"
 #include "base/time.h"
 #include "server/plan.h"
 #include "signaling/service.h"
@@ -17,5 +20,18 @@ struct BoundAddresses {
 
 void print_banner(const Plan& plan, const BoundAddresses& bound, const signaling::Service& service,
                   WallTime now);
+
+// The text itself; `emphasis` is for terminals.
+enum class Emphasis : std::uint8_t { kPlain, kBold };
+struct BannerFacts {
+  std::string ice_servers;  // JSON
+  std::string call_path;    // "/call/quiet-otter-42#k=..."
+  std::string public_url;
+};
+std::string banner_text(const Plan& plan, const BoundAddresses& bound, const BannerFacts& facts,
+                        Emphasis emphasis);
+
+// "quiet-otter-42": easy to say on the phone.
+std::string room_name(Random& random);
 
 }  // namespace turnpike::server

@@ -15,6 +15,8 @@
 
 namespace turnpike::server {
 
+inline constexpr std::uint32_t kMaxWorkers = 256;
+
 struct ExternalIp {
   IpAddress external;
   std::optional<IpAddress> local;  // without it: the only relay address of that family
@@ -40,23 +42,26 @@ struct Config {
   std::uint32_t unauthorized_replies_per_second = 1000;  // 0: off
   bool rfc5766_channel_numbers = false;
 
-  std::string public_host;
+  std::string public_host;  // a name, or an address without brackets
   std::vector<std::string> api_keys;
+  std::vector<std::string> allowed_origins;
   bool open_rooms = false;
   std::uint32_t workers = 0;  // 0: the CPUs that affinity and cgroup allow
   std::string static_dir;
-  std::string state_dir;  // empty: chosen by state_dir.h
+  std::string state_dir;     // empty: chosen by state_dir.h
   bool segmentation = true;  // UDP_SEGMENT; --no-udp-gso is the kill switch
+
+  std::vector<std::string> notices;  // what is legal but probably not meant
 };
 
 // Documented in docs/operations.md; scripts may rely on them.
 enum ExitCode : int {
   kExitOk = 0,
-  kExitUsage = 2,          // unknown option, bad value, bad configuration file
-  kExitCannotListen = 3,   // a port in use, an address that is not ours, no permission
-  kExitCertificate = 4,    // certificate or key unreadable or not matching
-  kExitState = 5,          // state directory or a secret file not usable
-  kExitPrivileges = 6,     // could not drop root
+  kExitUsage = 2,         // unknown option, bad value, bad configuration file
+  kExitCannotListen = 3,  // a port in use, an address that is not ours, no permission
+  kExitCertificate = 4,   // certificate or key unreadable or not matching
+  kExitState = 5,         // state directory or a secret file not usable
+  kExitPrivileges = 6,    // could not drop root
 };
 
 }  // namespace turnpike::server

@@ -1,14 +1,17 @@
 // Plan: a Config made concrete for this machine: which sockets to bind, from which addresses to
-// relay, what to call ourselves, with the secrets of the state directory. Made once at start, on the
-// main thread, before any worker exists; immutable afterwards and shared by all of them.
+// relay, what to call ourselves, with the secrets of the state directory. Made once at start, on
+// the main thread, before any worker exists; immutable afterwards and shared by all of them.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/address.h"
+#include "base/expected.h"
+#include "net/interfaces.h"
 #include "net/tls_context.h"
 #include "server/config.h"
 #include "signaling/service.h"
@@ -38,12 +41,55 @@ struct Plan {
   std::vector<TcpPort> tcp;
 
   std::vector<IpAddress> relay_ips;  // at most one is tried per family and allocation, in order
+  // What clients call this server when there is no --public-host, and which address of this machine
+  // that leads to (another one behind a 1:1 NAT).
+  IpAddress public_ip;
+  IpAddress local_ip;
   std::shared_ptr<const net::TlsContext> tls;  // null: no TLS
   std::shared_ptr<const turn::Settings> turn;
   signaling::Settings signaling;
   std::uint32_t workers = 1;
 
+  std::string api_key_file;          // where the generated API key stands; empty: keys were given
   std::vector<std::string> notices;  // what was chosen and what to pass if that is wrong
 };
+
+struct BoundAddresses;  // banner.h
+
+// What signaling::Service is made from once everything is bound: plan.signaling with the URLs
+// filled in, which name only ports that are really open (a port of 0 in the Config is drawn by the
+// kernel). Implemented, like the two below, in public_urls.cc.
+signaling::Settings signaling_settings(const Plan& plan, const BoundAddresses& bound);
+// The host in those URLs: --public-host, else public_ip; never what a request says.
+std::string public_host(const Plan& plan);
+// Whether there is a certificate for that host, so that browsers accept https and turns there.
+bool certificate_matches(const Plan& plan);
+
+// Why the server cannot start: the process's exit code and one sentence that says what to do.
+struct StartError {
+  ExitCode code = kExitUsage;
+  std::string message;
+};
+
+// What a Plan depends on besides the Config, so that tests can describe any machine.
+struct Machine {
+  std::vector<net::InterfaceAddress> interfaces;
+  std::optional<IpAddress> outward_v4;
+  std::optional<IpAddress> outward_v6;
+  bool has_v4 = true;  // sockets of the family can be made at all
+  bool has_v6 = true;
+  std::uint32_t cpus = 1;  // that affinity and cgroup allow
+};
+Machine look_at_machine();
+
+// What stands in the state directory (state_dir.h); empty where the operator gave their own.
+struct GeneratedSecrets {
+  std::string shared_secret;
+  std::string api_key;
+  std::string api_key_file;  // where the operator finds it
+};
+
+Expected<Plan, StartError> make_plan(Config config, const Machine& machine,
+                                     const GeneratedSecrets& generated);
 
 }  // namespace turnpike::server

@@ -1,0 +1,124 @@
+#include "server/banner.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+#include "server/options.h"
+
+namespace turnpike::server {
+namespace {
+
+constexpr std::array<std::string_view, 16> kMoods = {
+    "quiet", "bright", "early", "gentle", "lucky", "merry", "noble", "proud",
+    "quick", "silver", "sunny", "swift",  "tidy",  "warm",  "wise",  "young"};
+constexpr std::array<std::string_view, 16> kAnimals = {
+    "otter", "heron", "badger", "crane", "dolphin", "finch", "gecko", "hare",
+    "ibis",  "lynx",  "marten", "newt",  "owl",     "panda", "robin", "seal"};
+
+// A label of fixed width, then the value: `sed -n 's/^call room *//p'` finds it.
+std::string line(std::string_view label, std::string_view value, Emphasis emphasis) {
+  const std::string padded = fmt::format("{:<12}", label);
+  if (emphasis == Emphasis::kPlain) return fmt::format("{}{}\n", padded, value);
+  return fmt::format("\x1b[1m{}\x1b[0m{}\n", padded, value);
+}
+
+std::string addresses(const std::vector<Address>& list) {
+  std::string text;
+  for (const Address& address : list) text += (text.empty() ? "" : "  ") + address.to_string();
+  return text;
+}
+
+std::vector<Address> of_kind(const BoundAddresses& bound, PortKind kind) {
+  std::vector<Address> list;
+  for (const Plan::TcpPort& port : bound.tcp) {
+    if (port.kind == kind) list.push_back(port.address);
+  }
+  return list;
+}
+
+std::string relay_line(const Plan& plan) {
+  std::string text;
+  for (const IpAddress& ip : plan.relay_ips) {
+    text += (text.empty() ? "" : "  ") + ip.to_string();
+    const IpAddress seen = plan.turn->external.to_external(ip);
+    if (seen != ip) text += fmt::format(" (seen as {})", seen.to_string());
+  }
+  return fmt::format("{}  UDP ports {}-{}", text, plan.config.min_port, plan.config.max_port);
+}
+
+// The start page is opened with the same invitation as the room.
+std::string start_page(const BannerFacts& facts) {
+  const std::size_t fragment = facts.call_path.find('#');
+  return facts.public_url + "/" +
+         (fragment == std::string::npos ? "" : facts.call_path.substr(fragment));
+}
+
+std::string api_line(const Plan& plan, const std::string& public_url) {
+  if (plan.api_key_file.empty()) return "with one of the keys you gave";
+  return fmt::format("curl -H \"Authorization: Bearer $(cat {})\" {}/api/ice", plan.api_key_file,
+                     public_url);
+}
+
+constexpr std::string_view kOpenRoomsWarning =
+    "\n"
+    "************************************************************************************\n"
+    "WARNING: --open-rooms gives relay credentials to everyone who joins a room, without\n"
+    "key or invitation. Whoever finds this server can relay through it at your expense.\n"
+    "************************************************************************************\n";
+
+bool is_terminal() {
+  const char* terminal = std::getenv("TERM");
+  const bool dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
+  return ::isatty(STDOUT_FILENO) == 1 && !dumb && std::getenv("NO_COLOR") == nullptr;
+}
+
+}  // namespace
+
+std::string banner_text(const Plan& plan, const BoundAddresses& bound, const BannerFacts& facts,
+                        Emphasis emphasis) {
+  std::string text = fmt::format("turnpike {} with {} worker{}\n\n", version(), plan.workers,
+                                 plan.workers == 1 ? "" : "s");
+  const auto add = [&](std::string_view label, std::string_view value) {
+    text += line(label, value, emphasis);
+  };
+  const auto add_ports = [&](std::string_view label, PortKind kind) {
+    if (const auto list = of_kind(bound, kind); !list.empty()) add(label, addresses(list));
+  };
+  add("UDP", addresses(bound.udp));
+  add_ports("TCP", PortKind::kAny);
+  add_ports("TLS", PortKind::kTlsOnly);
+  add_ports("HTTP", PortKind::kHttp);
+  add("relay", relay_line(plan));
+  text += "\niceServers, valid for a day: new RTCPeerConnection({ iceServers: ... })\n";
+  text += facts.ice_servers;
+  if (!text.ends_with('\n')) text += '\n';
+  text += '\n';
+  add("call room", facts.public_url + facts.call_path);
+  add("start page", start_page(facts));
+  add("API", api_line(plan, facts.public_url));
+  if (plan.config.open_rooms) text += kOpenRoomsWarning;
+  return text;
+}
+
+std::string room_name(Random& random) {
+  return fmt::format("{}-{}-{}", kMoods[random.below(kMoods.size())],
+                     kAnimals[random.below(kAnimals.size())], 10 + random.below(90));
+}
+
+void print_banner(const Plan& plan, const BoundAddresses& bound, const signaling::Service& service,
+                  WallTime now) {
+  SystemRandom random;
+  const BannerFacts facts{service.example_ice_servers(now),
+                          service.room_link(room_name(random), now),
+                          signaling_settings(plan, bound).public_url};
+  const std::string text =
+      banner_text(plan, bound, facts, is_terminal() ? Emphasis::kBold : Emphasis::kPlain);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace turnpike::server

@@ -1,0 +1,204 @@
+#include "server/option_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "server/option_values.h"
+
+namespace turnpike::server {
+namespace {
+
+using enum OptionGroup;
+using enum Arity;
+using enum Secrecy;
+
+// clang-format off
+constexpr std::array kOptions = {
+    Option{"listening-ip", "IP", kListening, kRepeatable, kPublic, "listening-ip", "all addresses",
+           "Address to listen on, IPv4 or IPv6.",
+           add_ip<&Config::listening_ips>},
+    Option{"listening-port", "PORT", kListening, kOnce, kPublic, "listening-port", "3478",
+           "UDP port for STUN and TURN, and TCP port on which STUN, TURN, TLS, HTTP and WebSocket "
+           "are told apart.",
+           set_number<&Config::listening_port, 0, 65535>},
+    Option{"tls-listening-port", "PORT", kListening, kOnce, kPublic, "tls-listening-port", "5349",
+           "TCP port that begins with TLS, then serves the same. Opened when there is a --cert; "
+           "0 = none.",
+           set_number<&Config::tls_listening_port, 0, 65535>},
+    Option{"http-port", "PORT", kListening, kRepeatable, kPublic, "http-port", "",
+           "Another TCP port, for plain HTTP and WebSocket only.",
+           add_http_port},
+    Option{"public-host", "NAME", kListening, kOnce, kPublic, "public-host",
+           "the external or listening address",
+           "What clients call this server: the host in stun:, turn:, turns: and http: URLs.",
+           set_public_host},
+    Option{"relay-ip", "IP", kRelaying, kRepeatable, kPublic, "relay-ip",
+           "the --listening-ip, else the address that routes outward",
+           "Address of this machine to relay from.",
+           add_ip<&Config::relay_ips>},
+    Option{"external-ip", "PUBLIC[/PRIVATE]", kRelaying, kRepeatable, kPublic, "external-ip",
+           "",
+           "What the world calls a relay address, behind a 1:1 NAT as clouds have it. PRIVATE may "
+           "be left out when there is one relay address of that family.",
+           add_external_ip},
+    Option{"min-port", "PORT", kRelaying, kOnce, kPublic, "min-port", "49152",
+           "First UDP port to relay from.",
+           set_number<&Config::min_port, 1, 65535>},
+    Option{"max-port", "PORT", kRelaying, kOnce, kPublic, "max-port", "65535",
+           "Last UDP port to relay from.",
+           set_number<&Config::max_port, 1, 65535>},
+    Option{"allowed-peer-ip", "RANGE", kRelaying, kRepeatable, kPublic, "allowed-peer-ip", "",
+           "Peers that clients may reach although they are private or denied: 10.1.0.0/16, "
+           "192.0.2.7 or 192.0.2.1-192.0.2.9. Wins over --denied-peer-ip.",
+           add_range<&Config::allowed_peers>},
+    Option{"denied-peer-ip", "RANGE", kRelaying, kRepeatable, kPublic, "denied-peer-ip", "",
+           "Further peers that nobody may reach. Private, loopback, link-local, multicast and "
+           "reserved addresses are denied anyway, and so are this machine's own.",
+           add_range<&Config::denied_peers>},
+    Option{"user-quota", "N", kRelaying, kOnce, kPublic, "user-quota", "64",
+           "Allocations that one user or room member may hold at once; 0 = unlimited.",
+           set_quota_per_user},
+    Option{"total-quota", "N", kRelaying, kOnce, kPublic, "total-quota", "0",
+           "Allocations that all of them together may hold; 0 = unlimited.",
+           set_quota_total},
+    Option{"unauthorized-ratelimit-rps", "N", kRelaying, kOnce, kPublic,
+           "unauthorized-ratelimit-rps", "1000",
+           "Replies a second to one address (IPv4) or /64 (IPv6) that has not authenticated, with "
+           "bursts of twice as many; 0 = off.",
+           set_number<&Config::unauthorized_replies_per_second, 0, kMaxRatePerSecond>},
+    Option{"rfc5766-channel-numbers", "", kRelaying, kFlag, kPublic, "rfc5766-channel-numbers", "",
+           "Accept channel numbers 0x4000-0x7FFF of RFC 5766, which old clients use, and not only "
+           "0x4000-0x4FFF.",
+           set_switch<&Config::rfc5766_channel_numbers, true>},
+    Option{"no-udp-gso", "", kRelaying, kFlag, kPublic, "no-udp-gso", "",
+           "Never hand trains of packets to the kernel (UDP_SEGMENT). For network drivers that "
+           "damage them.",
+           set_switch<&Config::segmentation, false>},
+    Option{"realm", "NAME", kCredentials, kOnce, kPublic, "realm", "the --public-host, else turnpike",
+           "Realm of the long-term credentials.",
+           set_realm},
+    Option{"static-auth-secret", "SECRET", kCredentials, kRepeatable, kSecret, "static-auth-secret",
+           "generated, kept in the state directory",
+           "Secret shared with the back ends that mint time-limited credentials (TURN REST). The "
+           "first one signs, all are accepted: up to 8, for rotation.",
+           add_shared_secret},
+    Option{"static-auth-secret-file", "FILE", kCredentials, kRepeatable, kPublic,
+           "static-auth-secret", "",
+           "The same from a file, one secret a line.",
+           add_shared_secrets_of_file},
+    Option{"user", "NAME:PASSWORD", kCredentials, kRepeatable, kSecret, "user", "",
+           "A user with a fixed password. Prefer time-limited credentials.",
+           add_user},
+    Option{"user-file", "FILE", kCredentials, kRepeatable, kPublic, "user", "",
+           "The same from a file, one NAME:PASSWORD a line.",
+           add_users_of_file},
+    Option{"api-key", "KEY", kCredentials, kRepeatable, kSecret, "api-key",
+           "generated, kept in the state directory",
+           "Key with which a back end asks /api/ice for credentials.",
+           add_api_key},
+    Option{"api-key-file", "FILE", kCredentials, kRepeatable, kPublic, "api-key", "",
+           "The same from a file, one key a line.",
+           add_api_keys_of_file},
+    Option{"open-rooms", "", kCredentials, kFlag, kPublic, "open-rooms", "",
+           "Give relay credentials to everyone who joins a room, without key or invitation. Anyone "
+           "who finds the server can then relay through it.",
+           set_switch<&Config::open_rooms, true>},
+    Option{"cert", "FILE", kTls, kOnce, kPublic, "cert", "",
+           "Certificate chain (PEM). Without it there is no TLS and no turns: URL.",
+           set_path<&Config::certificate_file>},
+    Option{"pkey", "FILE", kTls, kOnce, kPublic, "pkey", "",
+           "Private key of the certificate (PEM).",
+           set_path<&Config::key_file>},
+    Option{"static", "DIR", kWeb, kOnce, kPublic, "static", "",
+           "Serve the files of a folder below the pages of the server itself.",
+           set_path<&Config::static_dir>},
+    Option{"allowed-origin", "ORIGIN", kWeb, kRepeatable, kPublic, "allowed-origin",
+           "pages of this server",
+           "Another site whose pages may open rooms and ask for credentials here, such as "
+           "https://app.example.org. They need a key or an invitation all the same.",
+           add_allowed_origin},
+    Option{"config", "FILE", kProcess, kOnce, kPublic, "config", "",
+           "Read options from a JSON file (comments allowed): {\"realm\": \"example.org\"}.",
+           nullptr},
+    Option{"state-dir", "DIR", kProcess, kOnce, kPublic, "state-dir",
+           "/var/lib/turnpike for root and the system user, else $XDG_STATE_HOME/turnpike",
+           "Where generated secrets are kept.",
+           set_path<&Config::state_dir>},
+    Option{"workers", "N", kProcess, kOnce, kPublic, "workers", "the CPUs this process may use",
+           "Threads that relay.",
+           set_number<&Config::workers, 0, kMaxWorkers>},
+    Option{"help", "", kProcess, kFlag, kPublic, "help", "", "Show this text.", nullptr},
+    Option{"version", "", kProcess, kFlag, kPublic, "version", "", "Show the version.", nullptr},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const Option> option_table() { return kOptions; }
+
+const Option* find_option(std::string_view name) {
+  const auto found = std::find_if(kOptions.begin(), kOptions.end(),
+                                  [name](const Option& option) { return option.name == name; });
+  return found == kOptions.end() ? nullptr : &*found;
+}
+
+std::string_view title(OptionGroup group) {
+  switch (group) {
+    case kListening:
+      return "Listening";
+    case kRelaying:
+      return "Relaying";
+    case kCredentials:
+      return "Credentials";
+    case kTls:
+      return "TLS";
+    case kWeb:
+      return "Web";
+    case kProcess:
+      return "Process";
+  }
+  return "";
+}
+
+std::string environment_name(std::string_view option) {
+  std::string name = "TURNPIKE_";
+  for (const char c : option) {
+    const bool lower = c >= 'a' && c <= 'z';
+    name += c == '-' ? '_' : lower ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  return name;
+}
+
+Expected<void> check_together(const Config& config) {
+  if (config.min_port > config.max_port) {
+    return failure(fmt::format("--min-port {} is above --max-port {}: there would be no relay port",
+                               config.min_port, config.max_port));
+  }
+  if (config.certificate_file.empty() != config.key_file.empty()) {
+    return failure(config.key_file.empty()
+                       ? "--cert needs the private key that belongs to it: pass --pkey FILE too"
+                       : "--pkey needs the certificate that belongs to it: pass --cert FILE too");
+  }
+  // A port of 0 is drawn by the kernel and collides with nothing.
+  std::set<std::uint16_t> taken;
+  const auto take = [&taken](std::uint16_t port) { return port == 0 || taken.insert(port).second; };
+  take(config.listening_port);
+  if (!config.certificate_file.empty() && !take(config.tls_listening_port)) {
+    return failure(fmt::format(
+        "--tls-listening-port {} is the --listening-port, which speaks TLS anyway: pass "
+        "--tls-listening-port 0",
+        config.tls_listening_port));
+  }
+  for (const std::uint16_t port : config.http_ports) {
+    if (!take(port)) {
+      return failure(fmt::format(
+          "--http-port {} is taken by another option; the other ports speak HTTP anyway", port));
+    }
+  }
+  return {};
+}
+
+}  // namespace turnpike::server

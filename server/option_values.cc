@@ -1,0 +1,220 @@
+#include "server/option_values.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/digest.h"
+#include "server/secret_file.h"
+
+namespace turnpike::server {
+namespace {
+
+bool is_graphic(char c) { return c > 0x20 && c < 0x7F; }
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+bool is_letter_or_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), is_control);
+}
+
+std::size_t characters(std::string_view utf8) {
+  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
+// RFC 1123 section 2.1; an underscore is tolerated because local resolvers do.
+bool is_host_name(std::string_view text) {
+  if (text.empty() || text.size() > 253) return false;
+  for (const std::string_view label : split(text, '.')) {
+    if (label.empty() || label.size() > 63) return false;
+    if (label.front() == '-' || label.back() == '-') return false;
+    const bool clean = std::all_of(label.begin(), label.end(), [](char c) {
+      return is_letter_or_digit(c) || c == '-' || c == '_';
+    });
+    if (!clean) return false;
+  }
+  // "1.2.3" and "1.2.3.999" are addresses gone wrong; no top-level domain is a number.
+  const std::string_view last = split(text, '.').back();
+  return !std::all_of(last.begin(), last.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+std::string to_lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
+// Applies `add` to every line; the Error names the line, not what it says.
+Applied add_lines(Config& config, std::string_view path, std::string_view option,
+                  Applied (*add)(Config&, std::string_view)) {
+  if (path.empty()) return failure("expected the path of a file");
+  auto file = read_secret_file(std::string(path));
+  if (!file) return unexpected(std::move(file.error()));
+  Applied result;
+  for (SecretLine& line : file->lines) {
+    if (result) {
+      if (auto added = add(config, line.text); !added) {
+        result = failure(fmt::format("line {}: {}", line.number, added.error().message));
+      }
+    }
+    wipe(line.text);
+  }
+  if (result && file->others_may_read) {
+    config.notices.push_back(
+        fmt::format("every user of this machine can read {} (--{}): chmod 640 it", path, option));
+  }
+  return result;
+}
+
+}  // namespace
+
+Expected<bool> parse_switch(std::string_view text) {
+  constexpr std::array<std::string_view, 4> kOn = {"1", "true", "yes", "on"};
+  constexpr std::array<std::string_view, 4> kOff = {"0", "false", "no", "off"};
+  const auto is = [text](std::string_view word) { return equals_ignoring_case(text, word); };
+  if (std::any_of(kOn.begin(), kOn.end(), is)) return true;
+  if (std::any_of(kOff.begin(), kOff.end(), is)) return false;
+  return failure("expected true or false");
+}
+
+Applied set_quota_per_user(Config& config, std::string_view text) {
+  return set_number<&turn::QuotaLimits::per_user, 0, kMaxQuota>(config.quota, text);
+}
+
+Applied set_quota_total(Config& config, std::string_view text) {
+  return set_number<&turn::QuotaLimits::total, 0, kMaxQuota>(config.quota, text);
+}
+
+Applied add_http_port(Config& config, std::string_view text) {
+  const auto port = parse_decimal(text);
+  if (!port || *port > 65535) return failure("expected a port number from 0 to 65535");
+  config.http_ports.push_back(static_cast<std::uint16_t>(*port));
+  return {};
+}
+
+Applied add_external_ip(Config& config, std::string_view text) {
+  const auto parts = split(text, '/');
+  const auto external = IpAddress::parse(parts[0]);
+  std::optional<IpAddress> local;
+  if (parts.size() == 2) local = IpAddress::parse(parts[1]);
+  const bool readable = external && parts.size() <= 2 && (parts.size() == 1 || local);
+  if (!readable) {
+    return failure("expected PUBLIC or PUBLIC/PRIVATE, for example 203.0.113.10/10.0.0.4");
+  }
+  if (local && local->family() != external->family()) {
+    return failure("both addresses must be of one family");
+  }
+  if (external->is_any() || (local && local->is_any())) {
+    return failure("expected the addresses of this machine, not the wildcard");
+  }
+  config.external_ips.push_back({*external, local});
+  return {};
+}
+
+Applied set_realm(Config& config, std::string_view text) {
+  if (text.empty() || has_control(text) || text.find('"') != std::string_view::npos ||
+      !is_valid_utf8(text) || characters(text) > kMaxRealmCharacters) {
+    return failure("expected a name such as example.org, at most 127 characters, no quotes");
+  }
+  config.realm = std::string(text);
+  return {};
+}
+
+Applied set_public_host(Config& config, std::string_view text) {
+  if (const auto ip = IpAddress::parse(text); ip && !ip->is_any()) {
+    config.public_host = ip->to_string();
+    return {};
+  }
+  if (!is_host_name(text)) {
+    return failure(
+        "expected a host name or an address without scheme, port or path, for example "
+        "turn.example.org (names outside ASCII in their xn-- form)");
+  }
+  config.public_host = to_lower(text);
+  return {};
+}
+
+Applied add_allowed_origin(Config& config, std::string_view text) {
+  const auto expected = failure(
+      "expected scheme, host and perhaps a port as browsers send them, for example "
+      "https://app.example.org");
+  std::string origin = to_lower(text);
+  const std::size_t scheme = origin.find("://");
+  if (scheme == std::string::npos) return expected;
+  const std::string_view kind = std::string_view(origin).substr(0, scheme);
+  if (kind != "http" && kind != "https") return expected;
+  std::string_view host = std::string_view(origin).substr(scheme + 3);
+  const std::size_t colon = host.rfind(':');
+  if (colon != std::string_view::npos && host.back() != ']') {
+    const auto port = parse_decimal(host.substr(colon + 1));
+    if (!port || *port == 0 || *port > 65535) return expected;
+    host = host.substr(0, colon);
+  }
+  const bool address = IpAddress::parse(host) && (host.front() == '[' || !host.ends_with(']'));
+  if (!address && !is_host_name(host)) return expected;
+  config.allowed_origins.push_back(std::move(origin));
+  return {};
+}
+
+Applied add_user(Config& config, std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size()) {
+    return failure("expected NAME:PASSWORD, for example alice:correct-horse");
+  }
+  const std::string_view name = text.substr(0, colon);
+  if (has_control(text) || !is_valid_utf8(text) || name.size() > kMaxUserName) {
+    return failure("expected NAME:PASSWORD in UTF-8, the name at most 508 bytes long");
+  }
+  const bool taken =
+      std::any_of(config.users.begin(), config.users.end(),
+                  [name](const turn::StaticUser& user) { return user.name == name; });
+  if (taken) return failure("this name was given before: expected every user once");
+  config.users.push_back({std::string(name), std::string(text.substr(colon + 1))});
+  return {};
+}
+
+Applied add_users_of_file(Config& config, std::string_view path) {
+  return add_lines(config, path, "user-file", add_user);
+}
+
+Applied add_shared_secret(Config& config, std::string_view text) {
+  if (text.empty() || text.size() > kMaxSecret || has_control(text)) {
+    return failure("expected a secret of 1 to 1024 bytes (openssl rand -hex 32 makes a good one)");
+  }
+  if (config.shared_secrets.size() == turn::Credentials::kMaxSharedSecrets) {
+    return failure(
+        fmt::format("expected at most {} secrets: the first one signs, the others are "
+                    "for rotation",
+                    turn::Credentials::kMaxSharedSecrets));
+  }
+  config.shared_secrets.emplace_back(text);
+  return {};
+}
+
+Applied add_shared_secrets_of_file(Config& config, std::string_view path) {
+  return add_lines(config, path, "static-auth-secret-file", add_shared_secret);
+}
+
+Applied add_api_key(Config& config, std::string_view text) {
+  // It travels as a Bearer token (RFC 6750 section 2.1) or in a query.
+  const bool clean = std::all_of(text.begin(), text.end(), is_graphic) &&
+                     text.find_first_of(",\"") == std::string_view::npos;
+  if (text.empty() || text.size() > kMaxSecret || !clean) {
+    return failure("expected a key of printable ASCII without blanks, commas and quotes");
+  }
+  config.api_keys.emplace_back(text);
+  return {};
+}
+
+Applied add_api_keys_of_file(Config& config, std::string_view path) {
+  return add_lines(config, path, "api-key-file", add_api_key);
+}
+
+}  // namespace turnpike::server

@@ -1,0 +1,26 @@
+// From the process's arguments to a Config: command line before environment before JSON file, each
+// read with the one table of options. Main thread, at start only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/expected.h"
+#include "server/config.h"
+
+namespace turnpike::server {
+
+struct Invocation {
+  enum class Wish : std::uint8_t { kServe, kHelp, kVersion };
+  Wish wish = Wish::kServe;
+  Config config;
+};
+
+// Secrets in `argv` are overwritten. `environment` is a list like environ, ended by a null pointer.
+// The Error is the sentence to print; the exit code is kExitUsage.
+Expected<Invocation> read_options(int argc, char** argv, char** environment);
+
+std::string help_text();
+std::string_view version();
+
+}  // namespace turnpike::server

@@ -1,0 +1,429 @@
+#include "server/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "base/digest.h"
+#include "server/cpus.h"
+#include "server/options.h"
+
+namespace turnpike::server {
+namespace {
+
+using Step = Expected<void, StartError>;
+
+auto refuse(ExitCode code, std::string message) {
+  return tl::make_unexpected(StartError{code, std::move(message)});
+}
+
+template <typename T>
+bool contains(const std::vector<T>& list, const T& value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+template <typename T>
+void add_once(std::vector<T>& list, const T& value) {
+  if (!contains(list, value)) list.push_back(value);
+}
+
+bool is_private(const IpAddress& ip) {
+  static const std::vector<IpRange> ranges = [] {
+    std::vector<IpRange> list;
+    for (const char* text : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
+                             "169.254.0.0/16", "fc00::/7", "fe80::/10"}) {
+      list.push_back(*IpRange::parse(text));
+    }
+    return list;
+  }();
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const IpRange& range) { return range.contains(ip); });
+}
+
+std::string joined(const std::vector<IpAddress>& ips) {
+  std::string text;
+  for (const IpAddress& ip : ips) text += (text.empty() ? "" : ", ") + ip.to_string();
+  return text;
+}
+
+std::vector<IpAddress> of_family(const std::vector<IpAddress>& ips, Family family) {
+  std::vector<IpAddress> some;
+  std::copy_if(ips.begin(), ips.end(), std::back_inserter(some),
+               [family](const IpAddress& ip) { return ip.family() == family; });
+  return some;
+}
+
+// Takes the decisions in the order in which they depend on each other.
+class Planner {
+ public:
+  Planner(Config config, const Machine& machine, const GeneratedSecrets& generated)
+      : machine_(machine), generated_(generated) {
+    plan_.notices = std::move(config.notices);
+    plan_.config = std::move(config);
+  }
+
+  Expected<Plan, StartError> make();
+
+ private:
+  const Config& config() const { return plan_.config; }
+  template <typename... Args>
+  void notice(fmt::format_string<Args...> format, Args&&... args) {
+    plan_.notices.push_back(fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  bool listens_on_all(Family family) const;
+  bool listens_on(const IpAddress& ip) const;
+  std::vector<IpAddress> interface_ips(Family family) const;
+
+  Step choose_listeners();
+  void add_udp(const IpAddress& ip) { add_once(plan_.udp, {ip, config().listening_port}); }
+  void add_tcp(const IpAddress& ip);
+  Step choose_relay_addresses();
+  std::vector<IpAddress> relay_ips_of(Family family) const;
+  std::vector<IpAddress> external_locals(Family family) const;
+  void explain_relay_addresses();
+  Step choose_external_addresses();
+  void choose_public_ip();
+  Step load_certificate();
+  void explain_certificate();
+  void choose_workers();
+  void settle_turn();
+  void settle_signaling();
+  std::vector<IpAddress> own_addresses() const;
+  void warn_of_open_doors();
+  std::vector<std::string> shared_secrets() const;
+
+  const Machine& machine_;
+  const GeneratedSecrets& generated_;
+  Plan plan_;
+  std::vector<turn::ExternalAddresses::Mapping> mappings_;
+};
+
+Expected<Plan, StartError> Planner::make() {
+  Step step = choose_listeners();
+  if (step) step = choose_relay_addresses();
+  if (step) step = choose_external_addresses();
+  if (step) step = load_certificate();
+  if (!step) return unexpected(std::move(step.error()));
+  explain_relay_addresses();
+  choose_public_ip();
+  explain_certificate();
+  choose_workers();
+  warn_of_open_doors();
+  settle_turn();
+  settle_signaling();
+  return std::move(plan_);
+}
+
+bool Planner::listens_on_all(Family family) const {
+  return config().listening_ips.empty() || contains(config().listening_ips, IpAddress::any(family));
+}
+
+bool Planner::listens_on(const IpAddress& ip) const {
+  return listens_on_all(ip.family()) || contains(config().listening_ips, ip);
+}
+
+// Link-local IPv6 addresses need a scope that a URL cannot carry.
+std::vector<IpAddress> Planner::interface_ips(Family family) const {
+  std::vector<IpAddress> ips;
+  for (const net::InterfaceAddress& address : machine_.interfaces) {
+    const bool scoped = address.link_local && !address.ip.is_v4();
+    if (address.ip.family() == family && !scoped) add_once(ips, address.ip);
+  }
+  return ips;
+}
+
+// UDP gets a socket for each local address, so that an answer leaves from the address that was
+// asked; a TCP connection knows its own, so one socket per family is enough.
+Step Planner::choose_listeners() {
+  for (const Family family : {Family::kIPv4, Family::kIPv6}) {
+    const bool available = family == Family::kIPv4 ? machine_.has_v4 : machine_.has_v6;
+    const std::string_view name = family == Family::kIPv4 ? "IPv4" : "IPv6";
+    if (!listens_on_all(family)) continue;
+    if (!available) {
+      notice("this machine has no {}: serving without it", name);
+      continue;
+    }
+    const auto ips = interface_ips(family);
+    if (ips.empty()) notice("no interface has an {} address: serving without it", name);
+    for (const IpAddress& ip : ips) add_udp(ip);
+    if (!ips.empty()) add_tcp(IpAddress::any(family));
+  }
+  for (const IpAddress& ip : config().listening_ips) {
+    if (listens_on_all(ip.family())) continue;
+    add_udp(ip);
+    add_tcp(ip);
+  }
+  if (plan_.udp.empty()) {
+    return refuse(kExitCannotListen,
+                  "no network interface has an address: bring one up (ip link set lo up) or pass "
+                  "--listening-ip");
+  }
+  return {};
+}
+
+void Planner::add_tcp(const IpAddress& ip) {
+  const auto add = [&](std::uint16_t port, PortKind kind) {
+    const bool known =
+        port != 0 && std::any_of(plan_.tcp.begin(), plan_.tcp.end(), [&](const auto& other) {
+          return other.address == Address{ip, port};
+        });
+    if (!known) plan_.tcp.push_back({{ip, port}, kind});
+  };
+  add(config().listening_port, PortKind::kAny);
+  const bool tls = !config().certificate_file.empty() && config().tls_listening_port != 0;
+  if (tls) add(config().tls_listening_port, PortKind::kTlsOnly);
+  for (const std::uint16_t port : config().http_ports) add(port, PortKind::kHttp);
+}
+
+Step Planner::choose_relay_addresses() {
+  if (config().relay_ips.empty()) {
+    for (const Family family : {Family::kIPv4, Family::kIPv6}) {
+      for (const IpAddress& ip : relay_ips_of(family)) add_once(plan_.relay_ips, ip);
+    }
+  }
+  for (const IpAddress& ip : config().relay_ips) {
+    if (ip.is_any()) {
+      return refuse(kExitUsage, fmt::format("--relay-ip {}: expected an address of this machine, "
+                                            "not the wildcard",
+                                            ip.to_string()));
+    }
+    add_once(plan_.relay_ips, ip);
+  }
+  if (plan_.relay_ips.empty()) {
+    return refuse(kExitCannotListen, "there is no address to relay from: pass --relay-ip");
+  }
+  return {};
+}
+
+// Without --relay-ip: what --external-ip names as private, else the listening addresses that were
+// given, else the one that routes outward. Offline, the loopback address lets two tabs of the same
+// machine try it.
+std::vector<IpAddress> Planner::relay_ips_of(Family family) const {
+  if (auto locals = external_locals(family); !locals.empty()) return locals;
+  if (!listens_on_all(family)) {
+    auto given = of_family(config().listening_ips, family);
+    std::erase_if(given, [](const IpAddress& ip) { return ip.is_loopback(); });
+    if (!given.empty()) return given;
+  }
+  const bool v4 = family == Family::kIPv4;
+  if (const auto& outward = v4 ? machine_.outward_v4 : machine_.outward_v6) return {*outward};
+  const auto ips = interface_ips(family);
+  for (const IpAddress& ip : ips) {
+    if (!ip.is_loopback()) return {ip};
+  }
+  const bool offline = std::all_of(plan_.relay_ips.begin(), plan_.relay_ips.end(),
+                                   [](const IpAddress& ip) { return ip.is_loopback(); });
+  if (ips.empty() || !offline) return {};
+  return {ips.front()};
+}
+
+std::vector<IpAddress> Planner::external_locals(Family family) const {
+  std::vector<IpAddress> locals;
+  for (const ExternalIp& mapping : config().external_ips) {
+    if (mapping.local && mapping.local->family() == family) add_once(locals, *mapping.local);
+  }
+  return locals;
+}
+
+Step Planner::choose_external_addresses() {
+  for (const ExternalIp& wish : config().external_ips) {
+    const std::string text = wish.external.to_string();
+    const auto candidates = of_family(plan_.relay_ips, wish.external.family());
+    std::optional<IpAddress> local = wish.local;
+    if (!local && candidates.size() == 1) local = candidates.front();
+    if (!local) {
+      return refuse(kExitUsage,
+                    candidates.empty()
+                        ? fmt::format("--external-ip {}: there is no relay address of that family; "
+                                      "pass --external-ip {}/PRIVATE",
+                                      text, text)
+                        : fmt::format("--external-ip {}: say which relay address it stands for, "
+                                      "--external-ip {}/PRIVATE with one of {}",
+                                      text, text, joined(candidates)));
+    }
+    if (!contains(plan_.relay_ips, *local)) {
+      return refuse(
+          kExitUsage,
+          fmt::format("--external-ip {}/{}: {} is not a relay address; these are: {}", text,
+                      local->to_string(), local->to_string(), joined(plan_.relay_ips)));
+    }
+    for (const auto& other : mappings_) {
+      if (other.local != *local && other.external != wish.external) continue;
+      return refuse(kExitUsage,
+                    fmt::format("--external-ip {}/{}: expected a 1:1 mapping, but {}/{} was given "
+                                "too",
+                                text, local->to_string(), other.external.to_string(),
+                                other.local.to_string()));
+    }
+    mappings_.push_back({wish.external, *local});
+  }
+  return {};
+}
+
+void Planner::explain_relay_addresses() {
+  if (config().relay_ips.empty()) {
+    notice("relaying from {}; if that is wrong, pass --relay-ip", joined(plan_.relay_ips));
+  }
+  const bool offline = std::all_of(plan_.relay_ips.begin(), plan_.relay_ips.end(),
+                                   [](const IpAddress& ip) { return ip.is_loopback(); });
+  if (offline) {
+    notice(
+        "only clients on this machine can use a relay on the loopback address: pass --relay-ip "
+        "once there is a network");
+  }
+  for (const IpAddress& ip : plan_.relay_ips) {
+    const bool mapped = std::any_of(mappings_.begin(), mappings_.end(),
+                                    [&](const auto& mapping) { return mapping.local == ip; });
+    if (mapped || !is_private(ip)) continue;
+    notice(
+        "{} is a private address, which clients outside this network cannot reach: behind a "
+        "cloud's NAT pass --external-ip PUBLIC/{}",
+        ip.to_string(), ip.to_string());
+  }
+}
+
+void Planner::choose_public_ip() {
+  const auto set = [this](const IpAddress& seen, const IpAddress& local) {
+    plan_.public_ip = seen;
+    plan_.local_ip = local;
+  };
+  if (!mappings_.empty()) {
+    const auto listened = std::find_if(mappings_.begin(), mappings_.end(),
+                                       [this](const auto& m) { return listens_on(m.local); });
+    const auto& chosen = listened == mappings_.end() ? mappings_.front() : *listened;
+    return set(chosen.external, chosen.local);
+  }
+  if (machine_.outward_v4 && listens_on(*machine_.outward_v4)) {
+    return set(*machine_.outward_v4, *machine_.outward_v4);
+  }
+  for (const IpAddress& ip : config().listening_ips) {
+    if (!ip.is_any() && !ip.is_loopback()) return set(ip, ip);
+  }
+  for (const auto& outward : {machine_.outward_v6, std::optional(plan_.relay_ips.front())}) {
+    if (outward && listens_on(*outward)) return set(*outward, *outward);
+  }
+  set(plan_.udp.front().ip, plan_.udp.front().ip);
+}
+
+Step Planner::load_certificate() {
+  if (config().certificate_file.empty()) return {};
+  auto tls = net::TlsContext::load({config().certificate_file, config().key_file});
+  if (!tls) return refuse(kExitCertificate, tls.error().message);
+  plan_.tls = std::move(*tls);
+  return {};
+}
+
+void Planner::explain_certificate() {
+  if (!plan_.tls) {
+    notice(
+        "no certificate: no TLS, no turns: URL, and browsers give cameras to https pages only; "
+        "pass --cert FILE --pkey FILE --public-host NAME");
+    return;
+  }
+  const bool is_name = !IpAddress::parse(public_host(plan_));
+  if (certificate_matches(plan_)) {
+    if (!is_name) notice("browsers refuse turns: with an address: pass --public-host NAME");
+    return;
+  }
+  const auto names = plan_.tls->host_names();
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  notice(
+      "the certificate is for {}, not for {}: links stay http and turns: URLs are left out; "
+      "pass --public-host with a name of the certificate",
+      list.empty() ? "no host name" : list, public_host(plan_));
+}
+
+void Planner::choose_workers() {
+  const std::uint32_t wished = config().workers == 0 ? machine_.cpus : config().workers;
+  plan_.workers = std::clamp<std::uint32_t>(wished, 1, kMaxWorkers);
+}
+
+void Planner::warn_of_open_doors() {
+  for (const Family family : {Family::kIPv4, Family::kIPv6}) {
+    const IpAddress loopback = IpAddress::loopback(family);
+    const auto opens = [&](const IpRange& range) { return range.contains(loopback); };
+    if (std::any_of(config().allowed_peers.begin(), config().allowed_peers.end(), opens)) {
+      notice(
+          "--allowed-peer-ip contains {}: every client can reach the services of this machine "
+          "that listen only for itself",
+          loopback.to_string());
+    }
+  }
+}
+
+std::vector<std::string> Planner::shared_secrets() const {
+  if (!config().shared_secrets.empty()) return config().shared_secrets;
+  return {generated_.shared_secret};
+}
+
+void Planner::settle_turn() {
+  const std::string realm = !config().realm.empty()         ? config().realm
+                            : !config().public_host.empty() ? config().public_host
+                                                            : "turnpike";
+  auto settings = std::make_shared<turn::Settings>(
+      turn::Credentials::Source{realm, config().users, shared_secrets()});
+  settings->external = turn::ExternalAddresses(mappings_);
+  settings->peers =
+      turn::PeerPolicy({config().allowed_peers, config().denied_peers, own_addresses()});
+  // One key for all workers that a restart knows again, and that says nothing of the secret.
+  settings->nonce_key = hmac_sha256(as_bytes(std::string_view(shared_secrets().front())),
+                                    {as_bytes(std::string_view("turnpike nonce key"))});
+  if (config().rfc5766_channel_numbers) settings->last_channel_number = 0x7FFF;
+  // The kernel spreads the flows of one prefix over the workers; each enforces its share.
+  const std::uint32_t rate = config().unauthorized_replies_per_second;
+  const auto share = [this](std::uint32_t whole) {
+    return (whole + plan_.workers - 1) / plan_.workers;
+  };
+  settings->unauthorized_replies_per_second = share(rate);
+  settings->unauthorized_burst = share(2 * rate);
+  plan_.turn = std::move(settings);
+}
+
+std::vector<IpAddress> Planner::own_addresses() const {
+  std::vector<IpAddress> own;
+  for (const net::InterfaceAddress& address : machine_.interfaces) add_once(own, address.ip);
+  for (const IpAddress& ip : config().listening_ips) {
+    if (!ip.is_any()) add_once(own, ip);
+  }
+  for (const IpAddress& ip : plan_.relay_ips) add_once(own, ip);
+  for (const auto& mapping : mappings_) add_once(own, mapping.external);
+  return own;
+}
+
+void Planner::settle_signaling() {
+  signaling::Settings& settings = plan_.signaling;
+  settings.version = std::string(version());
+  settings.secret = shared_secrets().front();
+  settings.api_keys = config().api_keys;
+  if (settings.api_keys.empty()) {
+    settings.api_keys.push_back(generated_.api_key);
+    plan_.api_key_file = generated_.api_key_file;
+  }
+  settings.open_rooms = config().open_rooms;
+  settings.serve_static = !config().static_dir.empty();
+  settings.allowed_origins = config().allowed_origins;
+}
+
+}  // namespace
+
+Expected<Plan, StartError> make_plan(Config config, const Machine& machine,
+                                     const GeneratedSecrets& generated) {
+  return Planner(std::move(config), machine, generated).make();
+}
+
+Machine look_at_machine() {
+  Machine machine;
+  machine.interfaces = net::interface_addresses();
+  machine.outward_v4 = net::outward_address(Family::kIPv4);
+  machine.outward_v6 = net::outward_address(Family::kIPv6);
+  machine.has_v4 = net::family_available(Family::kIPv4);
+  machine.has_v6 = net::family_available(Family::kIPv6);
+  machine.cpus = usable_cpus();
+  return machine;
+}
+
+}  // namespace turnpike::server
