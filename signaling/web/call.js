@@ -83,7 +83,8 @@ function wireControls() {
   byId("again").addEventListener("click", () => location.reload());
   byId("without-relay").addEventListener("click", enterWithoutRelay);
   byId("retry").addEventListener("click", () => room.retryNow());
-  byId("sound-on").addEventListener("click", soundOn);
+  // Any touch is what the browser waits for; the button only says so.
+  for (const type of ["click", "keydown"]) addEventListener(type, soundOn);
   byId("share-copy").addEventListener("click", copyShareLink);
   byId("my-name").value = wanted.name;
   byId("my-name").addEventListener("change", rename);
@@ -110,7 +111,8 @@ function toggle(kind) {
 }
 
 function hangUp() {
-  room?.hangUp();
+  if (room) room.hangUp();
+  else location.assign(byId("home").href);
 }
 
 function rename() {
@@ -137,6 +139,7 @@ async function copyShareLink() {
 }
 
 function soundOn() {
+  if (byId("notice-sound").hidden) return;
   stage.unmute();
   setHidden(byId("notice-sound"), true);
 }
@@ -281,6 +284,7 @@ function showOver() {
   setHidden(byId("over"), false);
   setHidden(byId("notice-sound"), true);
   setHidden(byId("without-relay"), room.reason !== "bad-invitation");
+  setHidden(byId("again"), room.reason === "bad-invitation");
   say(byId("over-title"), `over.${kind}.title`);
   say(byId("over-text"), `over.${kind}.text`, { code: room.reason });
   byId("over-title").focus();

@@ -130,6 +130,9 @@ export class Stage {
       localise(tile);
       tile.querySelector(".path").hidden = true;
       tile.dataset.member = id;
+      const video = tile.querySelector("video");
+      video.addEventListener("resize", () =>
+        tile.classList.toggle("upright", video.videoHeight > video.videoWidth));
       this.#tiles.set(id, tile);
       this.#list.append(tile);
     }

@@ -120,7 +120,8 @@ test("the whole call works by keyboard", async ({ server, browser, cleanUp }) =>
 
 test("without HTTPS a call starts with a test picture and says why", async (shared) => {
   const { server, browser, cleanUp } = shared;
-  const [ann, ben] = [await browser.newPage(), await browser.newPage()];
+  const ann = await browser.newPage({ viewport: { width: 360, height: 740 } });
+  const ben = await browser.newPage();
   cleanUp(() => Promise.all([ann.context().close(), ben.context().close()]));
   const base = `http://${kPlainName}:${server.port}`;
   const url = await server.roomUrl("plain", { base, query: { relay: "1" } });
@@ -128,6 +129,7 @@ test("without HTTPS a call starts with a test picture and says why", async (shar
   assert.equal(await ann.evaluate(() => window.isSecureContext), false);
   await waitForText(ann, "#notice-media", /Opened over plain HTTP/);
   await waitForText(ann, "#notice-media", /tools\/up --dev/);
+  assert.ok(await ann.evaluate(() => document.documentElement.scrollWidth) <= 360, "too wide");
   await ben.goto(url);
   for (const page of [ann, ben]) {
     const [facts] = await waitForPictures(page);
