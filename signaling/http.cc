@@ -17,6 +17,12 @@ namespace {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c = lower(c);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result) c = lower(c);
@@ -49,12 +55,15 @@ bool is_digits(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// Beast's parser, with the fields collected in a Request and our refusals in `status`.
+// Beast's parser, for the head only: its chunked decoder asserts on bodies that are cut in unlucky
+// places. The fields are collected in a Request, our refusals in `status`.
 class Grammar final : public beast::http::basic_parser<true> {
  public:
   Request request;
   unsigned status = 0;
   bool expects_continue = false;
+  bool is_chunked = false;
+  std::size_t content_length = 0;
 
  private:
   using string_view = beast::string_view;
@@ -79,7 +88,6 @@ class Grammar final : public beast::http::basic_parser<true> {
   }
   void on_field_impl(beast::http::field, string_view name, string_view value,
                      ErrorCode& error) override {
-    if (is_header_done()) return refuse(400, error);  // trailers: nobody here asked for any
     if (request.headers.size() >= RequestParser::kMaxHeaders) return refuse(431, error);
     request.headers.push_back({lower({name.data(), name.size()}), {value.data(), value.size()}});
   }
@@ -95,7 +103,7 @@ class Grammar final : public beast::http::basic_parser<true> {
     }
   }
   // RFC 9112 section 6.3 lets a recipient repair some of these; we refuse them all.
-  unsigned judge_framing() const {
+  unsigned judge_framing() {
     const std::size_t lengths = request.count("content-length");
     const std::size_t codings = request.count("transfer-encoding");
     if (lengths + codings > 1) return 400;
@@ -103,33 +111,21 @@ class Grammar final : public beast::http::basic_parser<true> {
                          !equals_ignoring_case(*request.header("transfer-encoding"), "chunked"))) {
       return 400;
     }
+    is_chunked = codings == 1;
     if (lengths == 1) {
       const std::string_view text = *request.header("content-length");
       if (!is_digits(text)) return 400;
       const auto length = parse_decimal(text);
       if (!length || *length > RequestParser::kMaxBody) return 413;
+      content_length = *length;
     }
     return 0;
   }
-  void on_body_init_impl(const boost::optional<std::uint64_t>&, ErrorCode&) override {}
-  std::size_t on_body_impl(string_view body, ErrorCode& error) override {
-    return add_to_body(body, error);
-  }
-  void on_chunk_header_impl(std::uint64_t size, string_view, ErrorCode& error) override {
-    if (size > RequestParser::kMaxBody - request.body.size()) refuse(413, error);
-  }
-  std::size_t on_chunk_body_impl(std::uint64_t, string_view body, ErrorCode& error) override {
-    return add_to_body(body, error);
-  }
-  std::size_t add_to_body(string_view body, ErrorCode& error) {
-    if (body.size() > RequestParser::kMaxBody - request.body.size()) {
-      refuse(413, error);
-      return 0;
-    }
-    request.body.append(body.data(), body.size());
-    return body.size();
-  }
   void on_response_impl(int, string_view, int, ErrorCode&) override {}
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, ErrorCode&) override {}
+  std::size_t on_body_impl(string_view, ErrorCode&) override { return 0; }
+  void on_chunk_header_impl(std::uint64_t, string_view, ErrorCode&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, string_view, ErrorCode&) override { return 0; }
   void on_finish_impl(ErrorCode&) override {}
 };
 
@@ -199,33 +195,146 @@ class HeadScanner {
   unsigned status_ = 400;
 };
 
+// A chunked body (RFC 9112 section 7.1), byte by byte:
+//
+//    chunk-size [ ";" extension ] CRLF data CRLF ... "0" [ ";" extension ] CRLF CRLF
+//
+// Extensions are skipped; a trailer is refused, nobody here asked for one.
+class ChunkDecoder {
+ public:
+  enum class Verdict : std::uint8_t { kGoOn, kEnd, kRefuse };
+
+  unsigned status() const { return status_; }
+
+  // Takes from the front of `bytes`; data goes to `body`.
+  Verdict take(ByteView& bytes, std::string& body) {
+    while (!bytes.empty()) {
+      if (at_ == At::kData) {
+        take_data(bytes, body);
+        continue;
+      }
+      const char c = static_cast<char>(bytes.front());
+      bytes = bytes.subspan(1);
+      if (++on_wire_ > RequestParser::kMaxChunked) return refuse(413);
+      const Verdict verdict = take_framing(c, body.size());
+      if (verdict != Verdict::kGoOn) return verdict;
+    }
+    return Verdict::kGoOn;
+  }
+
+ private:
+  enum class At : std::uint8_t { kSize, kExtension, kLineEnd, kData, kDataCr, kDataLf, kCr, kLf };
+
+  Verdict refuse(unsigned status) {
+    status_ = status;
+    return Verdict::kRefuse;
+  }
+  Verdict expect(char c, char wanted, At then) {
+    if (c != wanted) return refuse(400);
+    at_ = then;
+    return Verdict::kGoOn;
+  }
+  void take_data(ByteView& bytes, std::string& body) {
+    const std::size_t count = std::min(left_, bytes.size());
+    body.append(as_text(bytes.first(count)));
+    bytes = bytes.subspan(count);
+    on_wire_ += count;
+    left_ -= count;
+    if (left_ == 0) at_ = At::kDataCr;
+  }
+  Verdict take_framing(char c, std::size_t body) {
+    switch (at_) {
+      case At::kSize:
+        return take_size(c);
+      case At::kExtension:
+        return take_extension(c);
+      case At::kLineEnd:
+        if (c != '\n') return refuse(400);
+        if (left_ > RequestParser::kMaxBody - body) return refuse(413);
+        at_ = left_ > 0 ? At::kData : At::kCr;
+        line_ = 0;
+        digits_ = 0;
+        return Verdict::kGoOn;
+      case At::kData:
+        break;
+      case At::kDataCr:
+        return expect(c, '\r', At::kDataLf);
+      case At::kDataLf:
+        return expect(c, '\n', At::kSize);
+      case At::kCr:
+        return expect(c, '\r', At::kLf);
+      case At::kLf:
+        return c == '\n' ? Verdict::kEnd : refuse(400);
+    }
+    return refuse(400);
+  }
+  Verdict take_size(char c) {
+    constexpr std::size_t kMaxDigits = 8;
+    if (const int digit = hex_digit(c); digit >= 0) {
+      if (++digits_ > kMaxDigits) return refuse(400);
+      left_ = (digits_ == 1 ? 0 : left_) * 16 + static_cast<std::size_t>(digit);
+      return Verdict::kGoOn;
+    }
+    if (digits_ == 0) return refuse(400);
+    if (c == '\r') {
+      at_ = At::kLineEnd;
+    } else if (c == ';') {
+      at_ = At::kExtension;
+    } else {
+      return refuse(400);
+    }
+    return Verdict::kGoOn;
+  }
+  Verdict take_extension(char c) {
+    if (++line_ > RequestParser::kMaxChunkLine) return refuse(400);
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\r') {
+      at_ = At::kLineEnd;
+    } else if ((byte < 0x20 && c != '\t') || byte == 0x7f) {
+      return refuse(400);
+    }
+    return Verdict::kGoOn;
+  }
+
+  At at_ = At::kSize;
+  std::size_t left_ = 0;
+  std::size_t digits_ = 0;
+  std::size_t line_ = 0;
+  std::size_t on_wire_ = 0;
+  unsigned status_ = 400;
+};
+
+unsigned status_of(const ErrorCode& error) {
+  if (error == beast::http::error::bad_version) return 505;
+  return 400;
+}
+
 }  // namespace
 
 class RequestParser::Impl {
  public:
-  Impl() {
-    grammar_.eager(true);
-    grammar_.header_limit(kMaxHead);
-    grammar_.body_limit(kMaxBody);
-  }
-
   std::size_t feed(ByteView bytes) {
-    std::size_t taken = 0;
-    while (state == State::kNeedsMore && taken < bytes.size()) {
-      const ByteView rest = bytes.subspan(taken);
-      taken += head_done_ ? feed_body(rest) : feed_head(rest);
+    const std::size_t size = bytes.size();
+    while (state == State::kNeedsMore && !bytes.empty()) {
+      if (!head_done_) {
+        feed_head(bytes);
+      } else if (is_chunked_) {
+        feed_chunks(bytes);
+      } else {
+        feed_body(bytes);
+      }
     }
-    return taken;
+    return size - bytes.size();
   }
   bool untouched() const { return !head_done_ && scanner_.in_blank_prefix(); }
   bool take_expectation() {
-    const bool waits = head_done_ && state == State::kNeedsMore && grammar_.expects_continue;
-    grammar_.expects_continue = false;
+    const bool waits = head_done_ && state == State::kNeedsMore && expects_continue_;
+    if (head_done_) expects_continue_ = false;
     return waits;
   }
   Request take() {
     CHECK(state == State::kComplete);
-    return std::move(grammar_.request);
+    return std::move(request_);
   }
 
   State state = State::kNeedsMore;
@@ -236,82 +345,69 @@ class RequestParser::Impl {
     state = State::kFailed;
     failure = status;
   }
-  std::size_t feed_head(ByteView bytes) {
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-      const char c = static_cast<char>(bytes[i]);
-      waiting_.push_back(c);
+  void feed_head(ByteView& bytes) {
+    while (!bytes.empty()) {
+      const char c = static_cast<char>(bytes.front());
+      bytes = bytes.subspan(1);
+      head_.push_back(c);
       switch (scanner_.take(c)) {
         case HeadScanner::Verdict::kGoOn:
           break;
         case HeadScanner::Verdict::kSkipBlankLine:
-          waiting_.clear();
+          head_.clear();
           break;
         case HeadScanner::Verdict::kRefuse:
-          fail(scanner_.status());
-          return i + 1;
+          return fail(scanner_.status());
         case HeadScanner::Verdict::kEnd:
-          parse_head();
-          return i + 1;
+          return parse_head();
       }
     }
-    return bytes.size();
   }
   void parse_head() {
     head_done_ = true;
-    parse(waiting_);
-    waiting_.clear();
-    waiting_.shrink_to_fit();
-  }
-  // A body of known length is taken as it comes; chunk lines must be whole for Beast, so what it
-  // leaves waits for more.
-  std::size_t feed_body(ByteView bytes) {
-    if (grammar_.chunked()) {
-      // More than one body's worth at a time would only be copied to be given back.
-      bytes = bytes.first(std::min(bytes.size(), kMaxBody));
-    }
-    if (!grammar_.chunked()) return parse(as_text(bytes));
-    const std::size_t waited = waiting_.size();
-    waiting_.append(as_text(bytes));
-    const std::size_t used = parse(waiting_);
-    on_wire_ += used;
-    if (state == State::kComplete) return used - waited;
-    waiting_.erase(0, used);
-    if (state == State::kNeedsMore && waiting_.size() > kMaxChunkLine) fail(400);
-    if (state == State::kNeedsMore && on_wire_ > kMaxChunked) fail(413);
-    return bytes.size();
-  }
-  std::size_t parse(std::string_view text) {
-    std::size_t used = 0;
+    Grammar grammar;
+    grammar.header_limit(kMaxHead);
+    grammar.body_limit(boost::none);  // judged above
     ErrorCode error;
-    // One put() stops at each boundary between chunks.
-    while (!grammar_.is_done()) {
-      const auto rest = text.substr(used);
-      if (rest.empty()) break;
-      used += grammar_.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
-      if (error) break;
-    }
-    if (error == beast::http::error::need_more) error = {};
-    if (grammar_.status != 0) {
-      fail(grammar_.status);
-    } else if (error) {
-      fail(status_of(error));
-    } else if (grammar_.is_done()) {
-      state = State::kComplete;
-    }
-    return used;
+    grammar.put(boost::asio::const_buffer(head_.data(), head_.size()), error);
+    std::string().swap(head_);
+    if (grammar.status != 0) return fail(grammar.status);
+    if (error) return fail(status_of(error));
+    if (!grammar.is_header_done()) return fail(400);
+    request_ = std::move(grammar.request);
+    expects_continue_ = grammar.expects_continue;
+    is_chunked_ = grammar.is_chunked;
+    left_ = grammar.content_length;
+    if (!is_chunked_ && left_ == 0) state = State::kComplete;
   }
-  static unsigned status_of(const ErrorCode& error) {
-    if (error == beast::http::error::body_limit) return 413;
-    if (error == beast::http::error::header_limit) return 431;
-    if (error == beast::http::error::bad_version) return 505;
-    return 400;
+  void feed_body(ByteView& bytes) {
+    const std::size_t count = std::min(left_, bytes.size());
+    request_.body.append(as_text(bytes.first(count)));
+    bytes = bytes.subspan(count);
+    left_ -= count;
+    if (left_ == 0) state = State::kComplete;
+  }
+  void feed_chunks(ByteView& bytes) {
+    switch (chunks_.take(bytes, request_.body)) {
+      case ChunkDecoder::Verdict::kGoOn:
+        break;
+      case ChunkDecoder::Verdict::kEnd:
+        state = State::kComplete;
+        break;
+      case ChunkDecoder::Verdict::kRefuse:
+        fail(chunks_.status());
+        break;
+    }
   }
 
-  Grammar grammar_;
   HeadScanner scanner_;
-  std::string waiting_;  // the head, later an unfinished chunk line
-  std::size_t on_wire_ = 0;
+  std::string head_;
+  Request request_;
+  ChunkDecoder chunks_;
+  std::size_t left_ = 0;  // of a body whose length was given
   bool head_done_ = false;
+  bool is_chunked_ = false;
+  bool expects_continue_ = false;
 };
 
 RequestParser::RequestParser() : impl_(std::make_unique<Impl>()) {}
@@ -355,16 +451,6 @@ bool Request::lists(std::string_view name, std::string_view token) const {
   }
   return false;
 }
-
-namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c = lower(c);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-}  // namespace
 
 std::optional<std::string> percent_decode(std::string_view text) {
   std::string result;

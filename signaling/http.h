@@ -1,7 +1,7 @@
-// HTTP/1.1 requests, read from bytes as they come. Boost.Beast's parser does the grammar; what is
-// stricter here is everything that two HTTP parsers could understand differently, because a proxy
-// in front of us may be the other one (request smuggling). Values only; a parser lives from the
-// first byte of a request to its last, so an idle connection has none. Single thread.
+// HTTP/1.1 requests, read from bytes as they come. Boost.Beast's parser does the grammar of heads;
+// what is stricter here is everything that two HTTP parsers could understand differently, because a
+// proxy in front of us may be the other one (request smuggling). Values only; a parser lives from
+// the first byte of a request to its last, so an idle connection has none. Single thread.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,7 @@ class RequestParser {
   static constexpr std::size_t kMaxMethod = 32;
   static constexpr std::size_t kMaxHeaders = 100;           // then 431
   static constexpr std::size_t kMaxBody = 64 * 1024;        // then 413
-  static constexpr std::size_t kMaxChunkLine = 1024;        // size, extension; also the trailer
+  static constexpr std::size_t kMaxChunkLine = 1024;        // of extensions; then 400
   static constexpr std::size_t kMaxChunked = 2 * kMaxBody;  // on the wire, framing included
   static constexpr std::size_t kMaxBlankLines = 1;  // before the request (RFC 9112 section 2.2)
 
