@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-#include <regex>
 
 #include "base/random.h"
 
@@ -61,7 +60,15 @@ TEST(JsonText, AgreesWithATreeParserOnMutatedTexts) {
   const std::string seed = R"({"a":[1,-2.5e3,"x\u0041\n",true,null,{"b":[]}],"c":{"d":""}})";
   const std::string_view alphabet = "{}[]\",:0123456789.-+eEtrufalsn\\ \n";
   // The tree parser also refuses numbers that no double holds; here they are text.
-  const std::regex huge("[eE][+-]?[0-9]{3}");
+  const auto is_huge = [](std::string_view text) {
+    for (std::size_t at = text.find_first_of("eE"); at != std::string_view::npos;
+         at = text.find_first_of("eE", at + 1)) {
+      const std::size_t digits = text.find_first_not_of("+-", at + 1);
+      const std::size_t end = text.find_first_not_of("0123456789", digits);
+      if (digits != std::string_view::npos && end - digits >= 3) return true;
+    }
+    return false;
+  };
   int valid = 0;
   for (int round = 0; round < 20000; ++round) {
     std::string text = seed;
@@ -76,7 +83,7 @@ TEST(JsonText, AgreesWithATreeParserOnMutatedTexts) {
         text[at] = letter;
       }
     }
-    if (std::regex_search(text, huge)) continue;
+    if (is_huge(text)) continue;
     const bool expected = nlohmann::json::accept(text);
     valid += expected ? 1 : 0;
     ASSERT_EQ(is_json(text), expected) << text;
