@@ -1,0 +1,337 @@
+#include "tests/fuzz/relay_script.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "base/check.h"
+#include "stun/classify.h"
+#include "stun/integrity.h"
+#include "stun/message.h"
+
+namespace turnpike::fuzz {
+
+namespace {
+
+constexpr std::string_view kRealm = "r";
+constexpr std::string_view kUser = "u";
+constexpr std::string_view kPassword = "p";
+
+const IpAddress kLocal = IpAddress::v4(10, 0, 0, 5);
+const IpAddress kExternal = IpAddress::v4(9, 9, 9, 9);
+
+IpAddress ip(std::string_view text) {
+  const auto parsed = IpAddress::parse(text);
+  CHECK(parsed.has_value());
+  return *parsed;
+}
+
+// Some may be reached, some must not; the live relays come on top of these.
+const std::array<Address, 10>& peers() {
+  static const std::array<Address, 10> list = {{{ip("8.8.8.8"), 9},
+                                                {ip("8.8.8.8"), 10},
+                                                {ip("8.8.4.4"), 9},
+                                                {ip("2600::1"), 9},
+                                                {ip("10.0.0.1"), 9},
+                                                {ip("127.0.0.1"), 9},
+                                                {ip("::1"), 9},
+                                                {ip("::ffff:8.8.8.8"), 9},
+                                                {kLocal, 3478},
+                                                {kExternal, 3478}}};
+  return list;
+}
+
+turn::Path path(turn::Transport transport, std::string_view client, std::uint64_t stream) {
+  const auto remote = Address::parse(client);
+  CHECK(remote.has_value());
+  return {.transport = transport,
+          .listener = 0,
+          .local = {kLocal, 3478},
+          .remote = *remote,
+          .stream = stream};
+}
+
+std::shared_ptr<const turn::Settings> settings() {
+  auto made = std::make_shared<turn::Settings>(
+      turn::Credentials::Source{.realm = std::string(kRealm),
+                                .users = {{std::string(kUser), std::string(kPassword)}},
+                                .shared_secrets = {}});
+  made->peers = turn::PeerPolicy({.allowed = {}, .denied = {}, .own = {kLocal, kExternal}});
+  made->external = turn::ExternalAddresses({{.external = kExternal, .local = kLocal}});
+  made->unauthorized_replies_per_second = 20;
+  made->unauthorized_burst = 40;
+  made->max_allocations = 6;
+  return made;
+}
+
+}  // namespace
+
+RelayScript::RelayScript(ByteView script)
+    : script_(script),
+      clients_{path(turn::Transport::kUdp, "7.7.7.7:1000", 0),
+               path(turn::Transport::kUdp, "[2600::7]:1000", 0),
+               path(turn::Transport::kTcp, "7.7.7.7:1000", 1),
+               path(turn::Transport::kTls, "7.7.7.8:1000", 2)},
+      server_(std::make_unique<turn::Server>(
+          settings(),
+          turn::Server::Shared{.quota = *this, .live_relays = *this, .random = random_})) {}
+
+void RelayScript::play() {
+  for (std::size_t i = 0; i < kMaxSteps && script_.remaining() > 0; ++i) {
+    step();
+    deliver_looped();
+    check();
+  }
+  server_->shut_down(now_, *this);
+  CHECK(relays_.empty());
+  CHECK(charged_.empty());
+  CHECK(live_ == 0);
+  const auto audit = server_->audit();
+  CHECK(audit.allocations == 0 && audit.permissions == 0 && audit.channels == 0);
+}
+
+void RelayScript::step() {
+  switch (script_.u8() % 8) {
+    case 0:
+      return raw_packet();
+    case 1:
+    case 2:
+      return request();
+    case 3:
+      return channel_data();
+    case 4:
+      return peer_packets();
+    case 5:
+      return let_time_pass();
+    case 6:
+      return server_->on_client_gone(now_, pick_client(), *this);
+    default:
+      return server_->revoke(now_, kUser, now_.wall + seconds{script_.u8()}, *this);
+  }
+}
+
+void RelayScript::raw_packet() {
+  const turn::Path& client = pick_client();
+  deliver(client, pick_bytes(200), 0);
+}
+
+// A request or an indication as an honest client would write it, with attributes from the script.
+void RelayScript::request() {
+  const turn::Path& client = pick_client();
+  const auto index = static_cast<std::size_t>(&client - clients_.data());
+  const std::uint8_t kind = script_.u8();
+  const auto method = static_cast<std::uint16_t>(kind & 0x0f);
+  const auto cls = (kind & 0x10) != 0 ? stun::Class::kIndication : stun::Class::kRequest;
+  const bool sealed = (kind & 0x20) == 0;
+  stun::TransactionId id{};
+  id[0] = script_.u8();
+
+  Packet room(1500);
+  stun::Builder builder(room, cls, method, id);
+  for (std::uint8_t left = script_.u8() % 6; left > 0; --left) add_attribute(builder);
+  if (sealed) {
+    builder.text(stun::Attribute::kUsername, kUser).text(stun::Attribute::kRealm, kRealm);
+    builder.text(stun::Attribute::kNonce, nonces_[index]);
+    builder.message_integrity(stun::long_term_key(kUser, kRealm, kPassword));
+  }
+  if ((kind & 0x40) != 0) builder.fingerprint();
+  const ByteView message = builder.finish();
+  if (!message.empty()) deliver(client, Packet(message.begin(), message.end()), 0);
+}
+
+void RelayScript::add_attribute(stun::Builder& builder) {
+  using stun::Attribute;
+  switch (script_.u8() % 10) {
+    case 0:
+      builder.requested_transport(script_.u8() % 2 == 0 ? stun::kProtocolUdp : script_.u8());
+      return;
+    case 1:
+      builder.xor_address(Attribute::kXorPeerAddress, pick_peer());
+      return;
+    case 2:
+      builder.channel_number(static_cast<std::uint16_t>(0x3fff + script_.u8() % 8));
+      return;
+    case 3:
+      builder.u32(Attribute::kLifetime, script_.u8() * 16u);
+      return;
+    case 4: {
+      const Packet data = pick_bytes(64);
+      builder.bytes(Attribute::kData, data);
+      return;
+    }
+    case 5:
+      builder.requested_address_family(script_.u8() % 2 == 0 ? Family::kIPv4 : Family::kIPv6);
+      return;
+    case 6:
+      builder.flag(Attribute::kDontFragment);
+      return;
+    case 7: {
+      const Packet value = pick_bytes(8);
+      builder.bytes(Attribute::kEvenPort, value);
+      return;
+    }
+    default: {
+      const auto type = static_cast<Attribute>(script_.u16());
+      const Packet value = pick_bytes(32);
+      builder.bytes(type, value);
+    }
+  }
+}
+
+// One ChannelData message or a train of them, its numbers and lengths right or a little off.
+void RelayScript::channel_data() {
+  const turn::Path& client = pick_client();
+  const std::uint32_t count = turn::is_stream(client.transport) ? 1 : 1 + script_.u8() % 4;
+  const std::uint32_t size = script_.u8() % 64;
+  Packet packet;
+  std::uint32_t segment = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint8_t twist = script_.u8();
+    const auto number = static_cast<std::uint16_t>(0x4000 + twist % 4);
+    const auto length = static_cast<std::uint16_t>((twist & 0x40) != 0 ? twist : size);
+    Packet message(4 + size);
+    Writer writer(message);
+    writer.u16(number);
+    writer.u16(length);
+    packet.insert(packet.end(), message.begin(), message.end());
+    segment = static_cast<std::uint32_t>(message.size());
+  }
+  deliver(client, packet, segment);
+}
+
+void RelayScript::peer_packets() {
+  const Address peer = pick_peer();
+  if (relays_.empty()) return;
+  const auto relay = std::next(relays_.begin(), script_.u8() % static_cast<int>(relays_.size()));
+  const std::uint32_t segment = 1 + script_.u8() % 40;
+  Packet packet(std::max<std::size_t>(1, script_.u8()), 0x55);
+  server_->on_peer(now_, relay->second.owner, peer,
+                   Run::train(packet, std::min<std::uint32_t>(segment, 255)), *this);
+}
+
+void RelayScript::let_time_pass() {
+  const seconds step{script_.u8() * 4};
+  now_ = {now_.mono + step, now_.wall + step};
+  for (int i = 0; server_->next_deadline() <= now_.mono; ++i) {
+    CHECK(i < 10000);
+    server_->on_time(now_, *this);
+  }
+}
+
+void RelayScript::deliver_looped() {
+  for (const Looped& looped : std::exchange(looped_, {})) {
+    for (const auto& [handle, relay] : relays_) {
+      if (relay.address != looped.to) continue;
+      server_->on_peer(now_, relay.owner, looped.from, Run::one(looped.packet), *this);
+      break;
+    }
+  }
+  CHECK(looped_.empty());  // a peer's packet goes to its client and nowhere else
+}
+
+void RelayScript::check() {
+  const auto audit = server_->audit();
+  CHECK(audit.allocations == relays_.size());
+  CHECK(audit.allocations == charged_.size());
+  CHECK(audit.allocations == live_);
+  CHECK(audit.permissions <= audit.allocations * turn::kMaxPermissionsPerAllocation);
+  CHECK(audit.channels <= audit.allocations * turn::kMaxChannelsPerAllocation);
+  CHECK(audit.allocations > 0 || (audit.permissions == 0 && audit.channels == 0));
+  CHECK(audit.allocations == 0 || server_->next_deadline() != MonoTime::never());
+}
+
+const turn::Path& RelayScript::pick_client() { return clients_[script_.u8() % kClients]; }
+
+// A stranger, or the relayed address of one of us as the world knows it.
+Address RelayScript::pick_peer() {
+  const std::uint8_t choice = script_.u8();
+  if (choice < 128 || relays_.empty()) return peers()[choice % peers().size()];
+  const auto relay = std::next(relays_.begin(), choice % static_cast<int>(relays_.size()));
+  return {(choice & 1) != 0 ? kExternal : kLocal, relay->second.address.port};
+}
+
+RelayScript::Packet RelayScript::pick_bytes(std::size_t most) {
+  const std::size_t wanted = std::min<std::size_t>(script_.u8(), most);
+  const ByteView bytes = script_.bytes(std::min(wanted, script_.remaining()));
+  return {bytes.begin(), bytes.end()};
+}
+
+void RelayScript::deliver(const turn::Path& client, const Packet& packet, std::uint32_t segment) {
+  if (packet.empty()) return;
+  server_->on_client(now_, client, Run::train(packet, segment), *this);
+}
+
+void RelayScript::to_client(const turn::Path& client, const turn::Parts& parts) {
+  const std::size_t messages = std::max<std::size_t>(1, parts.body.count);
+  for (std::size_t i = 0; i < messages; ++i) {
+    Packet message(parts.head.begin(), parts.head.end());
+    if (parts.body.count > 0) {
+      const ByteView segment = parts.body.segment(static_cast<std::uint32_t>(i));
+      message.insert(message.end(), segment.begin(), segment.end());
+    }
+    message.insert(message.end(), parts.pad, 0);
+    if (turn::is_stream(client.transport)) CHECK(message.size() % 4 == 0);
+    if (stun::classify(message) == stun::PacketKind::kChannelData) continue;
+    const auto view = stun::MessageView::parse(message);
+    CHECK(view.has_value());
+    CHECK(view->message_class() != stun::Class::kRequest);
+    const auto known = std::find(clients_.begin(), clients_.end(), client);
+    CHECK(known != clients_.end());
+    if (const auto nonce = view->text(stun::Attribute::kNonce)) {
+      nonces_[static_cast<std::size_t>(known - clients_.begin())] = *nonce;
+    }
+  }
+}
+
+void RelayScript::to_peer(turn::RelayHandle relay, const Address& peer, const Run& run) {
+  CHECK(relays_.contains(relay.value));
+  CHECK(run.count > 0);
+  for (std::uint32_t i = 0; i < run.count; ++i) CHECK(run.segment(i).size() <= 65535);
+  // Two addresses may be reached by strangers, and our own only where one of us is behind it.
+  const bool stranger = peer.ip == ip("8.8.8.8") || peer.ip == ip("8.8.4.4");
+  CHECK(stranger || is_live(peer));
+  if (stranger) return;
+  for (std::uint32_t i = 0; i < run.count; ++i) {
+    const ByteView bytes = run.segment(i);
+    looped_.push_back({relays_.at(relay.value).address, peer, Packet(bytes.begin(), bytes.end())});
+  }
+}
+
+Expected<turn::Relay, turn::RelayError> RelayScript::open_relay(const turn::RelayWish& wish) {
+  if (wish.family != Family::kIPv4) return unexpected(turn::RelayError::kFamilyNotSupported);
+  if (relays_.size() >= kMaxRelays) return unexpected(turn::RelayError::kNoPortLeft);
+  const Address address{kLocal, next_port_++};
+  relays_[next_relay_] = {address, wish.owner};
+  return turn::Relay{.handle = {next_relay_++}, .address = address};
+}
+
+void RelayScript::close_relay(turn::RelayHandle relay) { CHECK(relays_.erase(relay.value) == 1); }
+
+void RelayScript::report(const turn::Event& event) {
+  if (event.kind == turn::Event::Kind::kAllocationCreated) ++live_;
+  if (event.kind == turn::Event::Kind::kAllocationEnded) {
+    CHECK(live_ > 0);
+    --live_;
+  }
+}
+
+turn::QuotaVerdict RelayScript::charge(const turn::QuotaSubject& subject) {
+  if (charged_.size() >= 5) return turn::QuotaVerdict::kUserQuotaReached;
+  charged_.emplace(subject.name, subject.client);
+  return turn::QuotaVerdict::kGranted;
+}
+
+void RelayScript::release(const turn::QuotaSubject& subject) {
+  const auto held =
+      std::find(charged_.begin(), charged_.end(),
+                std::pair<const std::string, IpAddress>(subject.name, subject.client));
+  CHECK(held != charged_.end());
+  charged_.erase(held);
+}
+
+bool RelayScript::is_live(const Address& relayed) const {
+  return std::any_of(relays_.begin(), relays_.end(),
+                     [&](const auto& relay) { return relay.second.address == relayed; });
+}
+
+}  // namespace turnpike::fuzz

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+"""Writes the seeds of the fuzz targets into tests/corpus/: small inputs that reach every part of a
+target, from which libFuzzer goes on. Run it again after changing what an input means; files that
+other runs have found (crash-...) stay.
+
+    python3 tests/fuzz/seeds.py
+"""
+
+import hashlib
+import hmac
+import os
+import struct
+import sys
+import zlib
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+COOKIE = struct.pack("!I", 0x2112A442)
+
+
+# --- STUN and ChannelData
+
+def attribute(kind, value):
+    return struct.pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4)
+
+
+def stun(kind, *attributes, key=None, fingerprint=False):
+    body = b"".join(attributes)
+
+    def head(length):
+        return struct.pack("!HH", kind, length) + COOKIE + b"transaction!"
+    if key:
+        digest = hmac.new(key, head(len(body) + 24) + body, hashlib.sha1).digest()
+        body += attribute(0x0008, digest)
+    if fingerprint:
+        crc = zlib.crc32(head(len(body) + 8) + body) ^ 0x5354554E
+        body += attribute(0x8028, struct.pack("!I", crc))
+    return head(len(body)) + body
+
+
+XOR_PORT = struct.pack("!H", 9 ^ 0x2112)
+XOR_V4 = bytes([0, 1]) + XOR_PORT + bytes([8 ^ 0x21, 8 ^ 0x12, 8 ^ 0xA4, 8 ^ 0x42])
+XOR_V6 = bytes([0, 2]) + XOR_PORT + bytes(range(16))
+KEY = b"sixteen byte key"
+
+
+def stun_messages():
+    yield "binding", stun(0x0001)
+    yield "binding_fingerprint", stun(0x0001, attribute(0x8022, b"x"), fingerprint=True)
+    yield "binding_integrity", stun(0x0001, attribute(0x0006, b"user"), key=KEY, fingerprint=True)
+    yield "binding_success", stun(0x0101, attribute(0x0020, XOR_V4), attribute(0x0001, XOR_V4))
+    yield "ice_check", stun(0x0001, attribute(0x0006, b"a:b"), attribute(0x0024, bytes(4)),
+                            attribute(0x802A, bytes(8)), attribute(0x0025, b""), key=KEY)
+    yield "allocate", stun(0x0003, attribute(0x0019, b"\x11\0\0\0"), attribute(0x0017, b"\1\0\0\0"),
+                           attribute(0x000D, b"\0\0\2\x58"), attribute(0x001A, b""))
+    yield "allocate_success", stun(0x0103, attribute(0x0016, XOR_V6), attribute(0x0020, XOR_V4),
+                                   attribute(0x000D, b"\0\0\2\x58"), key=KEY)
+    yield "unauthorized", stun(0x0113, attribute(0x0009, b"\0\0\4\1Unauthorized"),
+                               attribute(0x0014, b"realm"), attribute(0x0015, b"obMatJos2AAAA" * 2))
+    yield "unknown_attribute", stun(0x0111, attribute(0x0009, b"\0\0\4\x14Unknown"),
+                                    attribute(0x000A, b"\x7f\xff\x7f\xfe\x7f\xfd"))
+    yield "create_permission", stun(0x0008, attribute(0x0012, XOR_V4), attribute(0x0012, XOR_V6))
+    yield "channel_bind", stun(0x0009, attribute(0x000C, b"\x40\0\0\0"), attribute(0x0012, XOR_V4))
+    yield "send", stun(0x0016, attribute(0x0012, XOR_V4), attribute(0x0013, b"payload"))
+    yield "data", stun(0x0017, attribute(0x0012, XOR_V6), attribute(0x0013, b""))
+    yield "many", stun(0x0001, *[attribute(0x8100 + i, b"") for i in range(32)])
+    yield "overrun", stun(0x0001, b"\x80\x22\x00\x10abcd")
+    yield "sha256", stun(0x0001, attribute(0x001E, bytes(32)), attribute(0x001D, b"\0\2\0\0"),
+                         attribute(0x001C, bytes(32)))
+
+
+def channel_data(number, payload):
+    return struct.pack("!HH", number, len(payload)) + payload + bytes(-len(payload) % 4)
+
+
+def streams():
+    messages = dict(stun_messages())
+    yield "one", b"\x00" + messages["binding"]
+    yield "several", b"\x07" + messages["allocate"] + messages["send"] + messages["channel_bind"]
+    yield "channels", b"\x03" + b"".join(channel_data(0x4000 + i, bytes(i)) for i in range(9))
+    yield "mixed", b"\x21" + channel_data(0x4001, b"abc") + messages["data"] + \
+        channel_data(0x4FFF, b"")
+    yield "unfinished", b"\x09" + messages["allocate"] + channel_data(0x4001, bytes(900))[:500]
+    yield "then_garbage", b"\x00" + messages["binding"] + b"GET / HTTP/1.1\r\n\r\n"
+    yield "no_cookie", b"\x00" + bytes(24)
+    yield "odd_length", b"\x05" + b"\0\1\0\3" + COOKIE + bytes(20)
+
+
+# --- HTTP and WebSocket
+
+def http_heads():
+    def head(*lines, body=b"", cut=b"\x05"):
+        return cut + "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    host = "Host: turn.example.org:3478"
+    yield "get", head("GET / HTTP/1.1", host)
+    yield "query", head("GET /api/ice?key=k%20%2b1&ttl=60 HTTP/1.1", host, "Accept: */*")
+    yield "bearer", head("GET /api/ice HTTP/1.1", host, "Authorization: Bearer abc")
+    yield "post", head("POST /api/ice HTTP/1.1", host, "Content-Type: application/json",
+                       "Content-Length: 10", body=b'{"ttl":60}')
+    yield "chunked", head("POST /api/ice HTTP/1.1", host, "Transfer-Encoding: chunked",
+                          body=b"4\r\n{\"a\"\r\n3;x=y\r\n:1}\r\n0\r\n\r\n", cut=b"\x00")
+    yield "expect", head("POST / HTTP/1.1", host, "Expect: 100-continue", "Content-Length: 1",
+                         body=b"x")
+    yield "websocket", head("GET /ws HTTP/1.1", host, "Upgrade: websocket",
+                            "Connection: keep-alive, Upgrade", "Sec-WebSocket-Version: 13",
+                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                            "Origin: https://app.example.org")
+    yield "pipelined", b"\x03" + 2 * (b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+                                      b"HEAD /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    yield "http_1_0", head("GET / HTTP/1.0")
+    yield "options", head("OPTIONS * HTTP/1.1", host)
+    yield "no_host", head("GET / HTTP/1.1")
+    yield "two_hosts", head("GET / HTTP/1.1", "Host: a", "Host: b")
+    yield "two_lengths", head("POST / HTTP/1.1", host, "Content-Length: 1", "Content-Length: 1",
+                              body=b"x")
+    yield "length_and_chunked", head("POST / HTTP/1.1", host, "Content-Length: 5",
+                                     "Transfer-Encoding: chunked", body=b"0\r\n\r\n")
+    yield "folded", head("GET / HTTP/1.1", host, "X: a\r\n b")
+    yield "bare_lf", b"\x00GET / HTTP/1.1\nHost: x\n\n"
+    yield "not_http", b"\x00\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+    yield "no_version", b"\x05GET / \r\n\r\n" + b"7" * 18
+    yield "long_target", head("GET /" + "a" * 3000 + " HTTP/1.1", host)
+
+
+def frame(opcode, payload=b"", final=True, mask=b"mask", length=None):
+    size = len(payload)
+    first = bytes([(0x80 if final else 0) | opcode])
+    bit = 0x80 if mask else 0
+    if length == 64 or size > 0xFFFF:
+        head = first + bytes([bit | 127]) + struct.pack("!Q", size)
+    elif length == 16 or size > 125:
+        head = first + bytes([bit | 126]) + struct.pack("!H", size)
+    else:
+        head = first + bytes([bit | size])
+    if not mask:
+        return head + payload
+    return head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+
+
+def websocket_frames():
+    text, binary, close, ping, pong = 1, 2, 8, 9, 10
+    join = '{"type":"join","room":"démo","name":"安"}'.encode()
+    yield "text", b"\x00" + frame(text, join)
+    yield "empty", b"\x00" + frame(text) + frame(binary) + frame(ping) + frame(pong)
+    yield "binary", b"\x11" + frame(binary, bytes(range(200)))
+    yield "fragments", b"\x05" + frame(text, join[:20], final=False) + frame(ping, b"?") + \
+        frame(0, join[20:40], final=False) + frame(0, join[40:])
+    yield "close", b"\x00" + frame(close, struct.pack("!H", 1000) + b"bye")
+    yield "close_empty", b"\x00" + frame(close)
+    yield "close_bad_code", b"\x00" + frame(close, struct.pack("!H", 1005))
+    yield "close_one_byte", b"\x00" + frame(close, b"\x03")
+    yield "unmasked", b"\x00" + frame(text, b"hello", mask=b"")
+    yield "reserved_bit", b"\x00" + bytes([0xC1]) + frame(text, b"hello")[1:]
+    yield "reserved_opcode", b"\x00" + frame(3, b"hello")
+    yield "long_control", b"\x00" + frame(ping, bytes(126))
+    yield "fragmented_control", b"\x00" + frame(ping, b"x", final=False)
+    yield "stray_continuation", b"\x00" + frame(0, b"x")
+    yield "nested", b"\x00" + frame(text, b"a", final=False) + frame(text, b"b")
+    yield "not_utf8", b"\x00" + frame(text, b"\xc0\xaf")
+    yield "cut_utf8", b"\x00" + frame(text, b"\xe5\xae", final=False) + frame(0, b"\x89")
+    yield "long_form", b"\x00" + frame(text, b"hello", length=16)
+    yield "longest_form", b"\x00" + frame(text, b"hello", length=64)
+    yield "largest", b"\x40" + frame(binary, bytes(512))
+    yield "too_large", b"\x40" + frame(binary, bytes(513))
+
+
+# --- the whole relay: steps as tests/fuzz/relay_script.cc reads them
+
+RAW, REQUEST, CHANNEL, PEER, TIME, GONE, REVOKE = 0, 1, 3, 4, 5, 6, 7
+UDP, UDP6, TCP, TLS = range(4)
+ALLOCATE, REFRESH, SEND, PERMIT, BIND = 3, 4, 6, 8, 9
+OPEN, INDICATION, FINGERPRINT = 0x20, 0x10, 0x40
+
+
+def raw(client, packet):
+    return bytes([RAW, client, len(packet)]) + packet
+
+
+def request(client, method, *attributes):
+    return bytes([REQUEST, client, method, 7, len(attributes)]) + b"".join(attributes)
+
+
+def transport():
+    return bytes([0, 0])
+
+
+def peer(index):
+    return bytes([1, index])
+
+
+def number(offset):
+    return bytes([2, offset])
+
+
+def lifetime(units):
+    return bytes([3, units])
+
+
+def data(payload):
+    return bytes([4, len(payload)]) + payload
+
+
+def channel(client, size, *twists):
+    count = b"" if client in (TCP, TLS) else bytes([len(twists) - 1])
+    return bytes([CHANNEL, client]) + count + bytes([size, *twists])
+
+
+def from_peer(index, relay, segment, total):
+    return bytes([PEER, index, relay, segment, total])
+
+
+def allocated(client):
+    """The first is refused and brings the nonce, the second is granted."""
+    return 2 * request(client, ALLOCATE, transport())
+
+
+def stories():
+    a_relay, b_relay = 129, 130  # peers that are relays of ours
+    pair = allocated(UDP) + allocated(TCP)
+    yield "binding", raw(UDP, stun(0x0001)) + raw(TCP, stun(0x0001))
+    yield "refused", request(UDP, ALLOCATE | OPEN, transport())
+    for name, client in (("udp", UDP), ("udp6", UDP6), ("tcp", TCP), ("tls", TLS)):
+        yield "allocate_" + name, allocated(client)
+        yield "send_" + name, allocated(client) + request(client, PERMIT, peer(0), peer(2)) + \
+            request(client, SEND | INDICATION | OPEN, peer(0), data(b"payload")) + \
+            from_peer(0, 0, 10, 35) + from_peer(4, 0, 10, 35)
+        yield "channel_" + name, allocated(client) + request(client, BIND, number(1), peer(0)) + \
+            channel(client, 12, 0) + channel(client, 12, 0x41) + from_peer(0, 0, 20, 100)
+    yield "train", allocated(UDP) + request(UDP, BIND, number(1), peer(0)) + \
+        request(UDP, BIND, number(2), peer(1)) + channel(UDP, 30, 0, 0, 1, 0) + \
+        channel(UDP, 8, 0, 0, 0, 0) + channel(UDP, 8, 0, 0x48, 2, 3)
+    yield "refresh", allocated(UDP) + request(UDP, REFRESH, lifetime(40)) + bytes([TIME, 100]) + \
+        request(UDP, REFRESH, lifetime(0)) + allocated(UDP)
+    yield "expire", allocated(UDP) + request(UDP, BIND, number(1), peer(0)) + \
+        bytes([TIME, 80, TIME, 80, TIME, 255])
+    yield "stale_nonce", allocated(UDP) + bytes([TIME, 170]) + request(UDP, PERMIT, peer(0)) * 2
+    yield "gone", pair + bytes([GONE, TCP, GONE, UDP, GONE, TLS])
+    yield "revoke", pair + bytes([REVOKE, 60]) + allocated(UDP) + bytes([TIME, 30]) + allocated(UDP)
+    yield "each_other", pair + request(UDP, PERMIT, peer(a_relay)) + \
+        request(TCP, PERMIT, peer(a_relay)) + request(UDP, BIND, number(1), peer(b_relay)) + \
+        request(UDP, BIND, number(2), peer(a_relay)) + channel(UDP, 20, 0, 0) + \
+        request(UDP, SEND | INDICATION | OPEN, peer(a_relay), data(b"x")) + channel(UDP, 20, 1)
+    yield "forbidden", allocated(UDP) + b"".join(request(UDP, PERMIT, peer(i)) for i in range(10))
+    yield "rebind", allocated(UDP) + request(UDP, BIND, number(1), peer(0)) * 2 + \
+        request(UDP, BIND, number(1), peer(1)) + request(UDP, BIND, number(2), peer(0)) + \
+        request(UDP, BIND, number(0), peer(2))
+    yield "odd_attributes", allocated(UDP) + \
+        request(UDP, ALLOCATE | FINGERPRINT, transport(), bytes([5, 1]), bytes([6]),
+                bytes([7, 1, 0x80]), bytes([8, 0x7F, 0xFF, 2, 1, 1]))
+    yield "quota", b"".join(allocated(client) for client in range(4)) * 2
+    yield "garbage", raw(UDP, b"\x80" * 30) + raw(UDP6, b"\0\1") + \
+        raw(TCP, b"GET / HTTP/1.1\r\n\r\n")
+
+
+TARGETS = {"stun_message": stun_messages, "stream_framer": streams, "http_head": http_heads,
+           "websocket_frames": websocket_frames, "turn_server": stories}
+
+
+def main():
+    for target, seeds in TARGETS.items():
+        folder = os.path.join(ROOT, "tests/corpus", target)
+        os.makedirs(folder, exist_ok=True)
+        for name, content in seeds():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

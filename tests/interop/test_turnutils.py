@@ -1,0 +1,115 @@
+"""coturn's own clients against us: turnutils_stunclient and turnutils_uclient, through
+turnutils_peer, which sends back what it gets."""
+
+import re
+import subprocess
+import time
+import unittest
+
+from server import Server, free_port
+
+USER, PASSWORD, SECRET = "alice", "correct horse", "north"
+MESSAGES = 20
+
+
+class Peer:
+    """turnutils_peer on a loopback port of its own."""
+
+    def __enter__(self):
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            ["turnutils_peer", "-L", "127.0.0.1", "-p", str(self.port)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.wait_until_bound()
+        return self
+
+    def wait_until_bound(self):
+        needle = f"0100007F:{self.port:04X}"
+        for _ in range(500):
+            with open("/proc/net/udp", encoding="ascii") as table:
+                if needle in table.read():
+                    return
+            time.sleep(0.01)
+        raise AssertionError("turnutils_peer does not listen")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+
+class StunClient(unittest.TestCase):
+    def test_learns_its_address(self):
+        with Server("--user", f"{USER}:{PASSWORD}") as server:
+            run = subprocess.run(["turnutils_stunclient", "-p", str(server.port), "127.0.0.1"],
+                                 text=True, capture_output=True, timeout=20, check=False,
+                                 stdin=subprocess.DEVNULL)
+        self.assertRegex(run.stdout + run.stderr, r"UDP reflexive addr: 127\.0\.0\.1:\d+")
+
+
+class UClient(unittest.TestCase):
+    """Two clients a run, twenty messages each, and none may be lost."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.peer = cls.enterClassContext(Peer())
+        cls.server = cls.enterClassContext(Server(
+            "--user", f"{USER}:{PASSWORD}", "--static-auth-secret", SECRET,
+            "--relay-ip", "127.0.0.1",
+            # Debian's uclient binds channels from 0x4000 to 0x7FFF, and its peer is on loopback.
+            "--rfc5766-channel-numbers", "--allowed-peer-ip", "127.0.0.1", tls=True))
+
+    def uclient(self, *options, port=None, credential=("-u", USER, "-w", PASSWORD)):
+        command = ["turnutils_uclient", *credential, "-p", str(port or self.server.port),
+                   "-e", "127.0.0.1", "-r", str(self.peer.port), "-n", str(MESSAGES), "-m", "2",
+                   "-c", *options, "127.0.0.1"]
+        run = subprocess.run(command, text=True, capture_output=True, timeout=60, check=False,
+                             stdin=subprocess.DEVNULL)
+        return run.stdout + run.stderr
+
+    def relays(self, *options, **more):
+        words = self.uclient(*options, **more)
+        sent = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)$", words, re.M)
+        lost = re.findall(r"Total lost packets (\d+) ", words)
+        self.assertTrue(sent and lost, words[-2000:])
+        self.assertEqual(sent[-1], (str(2 * MESSAGES), str(2 * MESSAGES)), words[-2000:])
+        self.assertEqual(lost, ["0"], words[-2000:])
+
+    def test_udp_with_channels(self):
+        self.relays()
+
+    def test_udp_with_send_indications(self):
+        self.relays("-s")
+
+    def test_tcp_with_channels(self):
+        self.relays("-t")
+
+    def test_tcp_with_send_indications(self):
+        self.relays("-t", "-s")
+
+    def test_tls_with_channels(self):
+        self.relays("-t", "-S", port=self.server.tls_port)
+
+    def test_tls_with_send_indications(self):
+        self.relays("-t", "-S", "-s", port=self.server.tls_port)
+
+    def test_tls_on_the_port_that_tells_apart(self):
+        self.relays("-t", "-S")
+
+    def test_credential_from_the_shared_secret(self):
+        self.relays(credential=("-u", "bob", "-W", SECRET))
+
+    def test_padded_channels_and_extra_requests(self):
+        self.relays("-D", "-G")
+
+    def test_large_messages(self):
+        self.relays("-l", "1200")
+        self.relays("-t", "-l", "1200")
+
+    def test_a_wrong_password_gets_nothing(self):
+        words = self.uclient(credential=("-u", USER, "-w", "wrong"))
+        self.assertNotIn("Total lost packets", words)
+        self.assertRegex(words, r"401|[Uu]nauthorized|Cannot complete Allocation")
+
+
+if __name__ == "__main__":
+    unittest.main()
