@@ -11,7 +11,7 @@ import { ChatLog, initialOf, nameOf, showPeople, Stage } from "./call_view.js";
 import { byId, copyText, invitationInAddress, memory, setHidden, webSocketUrl } from "./dom.js";
 import { label, say, startLanguages, translate } from "./i18n.js";
 import { LocalMedia } from "./media.js";
-import { Room } from "./room.js";
+import { cleanName, Room } from "./room.js";
 
 const kTransports = new Set(["udp", "tcp", "tls"]);
 const kEndedReasons = { 4001: "elsewhere", 4003: "removed" };
@@ -21,7 +21,7 @@ const query = new URLSearchParams(location.search);
 const wanted = {
   room: roomInAddress(),
   invitation: invitationInAddress(),
-  name: query.get("name") ?? memory.get("name") ?? "",
+  name: cleanName(query.get("name") ?? memory.get("name") ?? ""),
   synthetic: query.get("synthetic") === "1",
   wish: {
     relayOnly: query.get("relay") === "1",
@@ -52,7 +52,8 @@ function roomInAddress() {
 
 async function start() {
   showPhase();
-  await media.open({ synthetic: wanted.synthetic, initials: initialOf(wanted.name || wanted.room) });
+  const initials = initialOf(wanted.name || wanted.room);
+  await media.open({ synthetic: wanted.synthetic, initials });
   media.addEventListener("changed", showNotices);
   enter(wanted.invitation);
 }
@@ -116,7 +117,7 @@ function hangUp() {
 }
 
 function rename() {
-  wanted.name = byId("my-name").value.trim();
+  wanted.name = cleanName(byId("my-name").value);
   memory.set("name", wanted.name);
   room?.rename(wanted.name);
 }

@@ -1,5 +1,5 @@
-// What the call page shows of a Room: tiles, the list of people, the chat log. It reads the model and
-// writes the DOM; it decides nothing.
+// What the call page shows of a Room: tiles, the list of people, the chat log. It reads the model
+// and writes the DOM; it decides nothing.
 
 import { byId, cloneTemplate, setHidden } from "./dom.js";
 import { localise, say, sayNothing, translate } from "./i18n.js";

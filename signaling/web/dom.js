@@ -1,9 +1,8 @@
-// Small things that every page needs from the DOM. Text goes in through textContent only, so nothing
-// that a stranger typed can become markup.
+// Small things that every page needs from the DOM. Text goes in through textContent only, so
+// nothing that a stranger typed can become markup.
 
 export const byId = (id) => document.getElementById(id);
 
-// Part of a clone of a <template>, found by its class.
 export function cloneTemplate(id) {
   return byId(id).content.firstElementChild.cloneNode(true);
 }

@@ -1,5 +1,5 @@
-// The words of the pages in English and Chinese. An element says which words it shows by its data-i18n
-// key, so a change of language is one walk over the document.
+// The words of the pages in English and Chinese. An element says which words it shows by its
+// data-i18n key, so a change of language is one walk over the document.
 //
 //   data-i18n="key"              the text
 //   data-i18n-label="key"        aria-label and title

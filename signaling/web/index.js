@@ -1,13 +1,16 @@
 // The start page: asks the server whether it works, shows where it listens, what to paste into an
 // application, and the way into a call room.
 
-import { byId, cloneTemplate, copyText, invitationInAddress, setHidden, webSocketUrl } from "./dom.js";
+import {
+  byId, cloneTemplate, copyText, invitationInAddress, setHidden, webSocketUrl,
+} from "./dom.js";
 import { localise, say, startLanguages } from "./i18n.js";
 import { snippets } from "./snippets.js";
 
 const kPatience = 5_000;
-const kFirstWords = ["amber", "brave", "calm", "clear", "green", "quiet", "quick", "silver", "warm"];
-const kSecondWords = ["badger", "crane", "falcon", "heron", "lynx", "otter", "panda", "robin", "tiger"];
+const kLongestRoomBytes = 128;
+const kFirstWords = ["amber", "brave", "calm", "clear", "green", "quick", "quiet", "warm"];
+const kSecondWords = ["badger", "crane", "falcon", "heron", "lynx", "otter", "panda", "robin"];
 
 const invitation = invitationInAddress();
 const invitedRooms = roomsOf(invitation);
@@ -127,7 +130,7 @@ function wireCallForm() {
   byId("call-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const name = byId("room").value.trim();
-    if (name) location.assign(`/call/${encodeURIComponent(name)}${location.hash}`);
+    if (name && fits(name)) location.assign(`/call/${encodeURIComponent(name)}${location.hash}`);
   });
   setHidden(byId("insecure-note"), window.isSecureContext);
   showInvitationNote();
@@ -136,10 +139,16 @@ function wireCallForm() {
 function showInvitationNote() {
   const note = byId("invitation-note");
   const rooms = invitedRooms.join(", ");
-  if (openRooms) say(note, "home.call.open-rooms");
+  const room = byId("room").value.trim();
+  if (!fits(room)) say(note, "over.bad-room.text");
+  else if (openRooms) say(note, "home.call.open-rooms");
   else if (!invitation) say(note, "home.call.uninvited");
-  else if (invitedRooms.includes(byId("room").value.trim())) say(note, "home.call.invited", { rooms });
+  else if (invitedRooms.includes(room)) say(note, "home.call.invited", { rooms });
   else say(note, "home.call.notInvited", { rooms });
+}
+
+function fits(name) {
+  return new TextEncoder().encode(name).length <= kLongestRoomBytes;
 }
 
 function randomRoom() {

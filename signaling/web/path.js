@@ -1,8 +1,8 @@
 // The path that a peer connection's packets take, read from getStats.
 
-// {kind: "host" | "srflx" | "prflx" | "relay", protocol: "udp" | "tcp" | "tls", side: "near" | "far",
-//  roundTripMs} or null while no pair is selected. A path is a relay's if either end is relayed; the
-// protocol to the relay is known of our own end only.
+// {kind: "host" | "srflx" | "prflx" | "relay", protocol: "udp" | "tcp" | "tls",
+//  side: "near" | "far", roundTripMs}, or null while no pair is selected. A path is a relay's if
+// either end is relayed; the protocol to the relay is known of our own end only.
 export async function selectedPath(connection) {
   const report = await connection.getStats();
   const pair = selectedPair(report);

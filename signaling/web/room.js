@@ -15,6 +15,11 @@ const kPathEvery = 2_000;
 const kLongestText = 2_000;
 const kLongestName = 64;
 
+// What the server takes for a member's name: plain text of up to 64 characters.
+export function cleanName(text) {
+  return [...text.replace(/\p{Cc}/gu, "").trim()].slice(0, kLongestName).join("");
+}
+
 export class Room extends EventTarget {
   #signaling;
   #media;
@@ -75,7 +80,7 @@ export class Room extends EventTarget {
   }
 
   rename(name) {
-    this.#name = name.slice(0, kLongestName);
+    this.#name = name;
     if (this.self) this.self.name = this.#name;
     this.announceProfile();
     this.#tell("members");
@@ -208,7 +213,7 @@ export class Room extends EventTarget {
     if (data?.type === "chat" && typeof data.text === "string") {
       this.#tell("chat", { member, text: data.text.slice(0, kLongestText) });
     } else if (data?.type === "profile") {
-      const name = typeof data.name === "string" ? data.name.slice(0, kLongestName) : member.name;
+      const name = typeof data.name === "string" ? cleanName(data.name) : member.name;
       this.#change(member.id, {
         name,
         microphone: data.microphone !== false,

@@ -1,5 +1,5 @@
-// A client of the native signaling protocol (docs/signaling.md): one room over one WebSocket, and the
-// same session again on a new WebSocket when the old one was lost.
+// A client of the native signaling protocol (docs/signaling.md): one room over one WebSocket, and
+// the same session again on a new WebSocket when the old one was lost.
 //
 // Dispatches every message of the server as an event of its type ("joined", "resumed",
 // "member-joined", "message", ...) with the message as `detail`, and
@@ -78,7 +78,8 @@ export class SignalingClient extends EventTarget {
 
   #onOpen() {
     if (this.#session) {
-      this.#write({ type: "resume", id: "resume", session: this.#session, received: this.#received });
+      const [session, received] = [this.#session, this.#received];
+      this.#write({ type: "resume", id: "resume", session, received });
     } else {
       this.#write(this.#join);
     }

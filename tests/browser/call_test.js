@@ -13,8 +13,9 @@ async function twoPeople({ server, browser, cleanUp }, room, query = {}) {
   await ann.goto(await server.roomUrl(room, { invitation, query: { ...query, name: "Ann" } }));
   await waitForText(ann, "#phase", /Waiting for others/);
   await ben.goto(await server.roomUrl(room, { invitation, query: { ...query, name: "Ben" } }));
-  await waitForText(ann, ".tile:not(.own) .path", /\/udp/);
-  await waitForText(ben, ".tile:not(.own) .path", /\/udp/);
+  for (const page of [ann, ben]) {
+    await waitForText(page, ".tile:not(.own) .path", /\/(udp|tcp|tls)/);
+  }
   return [ann, ben];
 }
 
@@ -41,8 +42,9 @@ test("a name in the address is shown as text to the others", async (shared) => {
   const [ann, ben] = await twoPeople(shared, "names");
   const eve = await browser.newPage();
   cleanUp(() => eve.context().close());
-  await eve.goto(await server.roomUrl("names", { query: { name: "<i>Eve</i>" } }));
-  await waitForText(ann, "#people", /<i>Eve<\/i>/);
+  const name = `<i>Eve</i>\n${"很长".repeat(99)}`;
+  await eve.goto(await server.roomUrl("names", { query: { name } }));
+  await waitForText(ann, "#people", /<i>Eve<\/i>很长很长/);
   assert.equal(await ann.locator("#people i, #tiles i").count(), 0);
   await ben.locator("#my-name").fill("Benjamin");
   await ben.keyboard.press("Tab");
@@ -109,7 +111,8 @@ test("the whole call works by keyboard", async ({ server, browser, cleanUp }) =>
   }
   const unnamed = await page.evaluate(() => [...document.querySelectorAll("button, input, a")]
     .filter((element) => element.checkVisibility())
-    .filter((element) => !(element.innerText?.trim() || element.ariaLabel || element.labels?.length))
+    .filter(({ innerText, ariaLabel, labels }) =>
+      !(innerText?.trim() || ariaLabel || labels?.length))
     .map((element) => element.outerHTML));
   assert.deepEqual(unnamed, [], "controls without a name");
   await page.locator("#hang-up").focus();

@@ -32,15 +32,21 @@ export class Chromium {
   #folder;
   #browser;
 
-  static async start({ certificate }) {
+  static async start({ authority }) {
     const started = new Chromium();
     started.#folder = await mkdtemp(join(tmpdir(), "turnpike-chromium-"));
-    await started.#trust(certificate);
+    await started.#trust(authority);
     started.#browser = await chromium.launch({
       executablePath: kExecutable,
       headless: true,
       args: kFlags,
-      env: { ...process.env, HOME: started.#folder },
+      // PulseAudio's and Chromium's own temporary files go with the folder.
+      env: {
+        ...process.env,
+        HOME: started.#folder,
+        TMPDIR: started.#folder,
+        PULSE_RUNTIME_PATH: started.#folder,
+      },
     });
     return started;
   }
@@ -68,13 +74,13 @@ export class Chromium {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  // Chromium on Linux reads the certificates that it trusts from the NSS database in HOME.
-  async #trust(certificate) {
+  // Chromium on Linux reads the authorities that it trusts from the NSS database in HOME.
+  async #trust(authority) {
     const database = join(this.#folder, ".pki/nssdb");
     await mkdir(database, { recursive: true });
     await run("certutil", ["-d", `sql:${database}`, "-N", "--empty-password"]);
     await run("certutil", ["-d", `sql:${database}`, "-A", "-t", "CP,,", "-n", "turnpike",
-      "-i", certificate]);
+      "-i", authority]);
   }
 }
 
@@ -152,8 +158,13 @@ export async function waitForPictures(page, count = 1) {
 }
 
 export async function waitForText(page, selector, pattern) {
-  await until(`${pattern} in ${selector}`, async () => {
-    const text = await page.locator(selector).innerText({ timeout: 20_000 });
-    return pattern.test(text);
-  });
+  let text = "";
+  try {
+    await until("text", async () => {
+      text = await page.locator(selector).innerText({ timeout: 20_000 });
+      return pattern.test(text);
+    });
+  } catch (error) {
+    throw new Error(`${selector}: waited for ${pattern}, saw "${text}" (${error.message})`);
+  }
 }

@@ -75,6 +75,9 @@ test("the start page passes its invitation on to the room", async ({ server, bro
   await waitForText(page, "#invitation-note", /may use the relay/);
   await page.locator("#room").fill("elsewhere");
   await waitForText(page, "#invitation-note", /is for green-heron-42/);
+  await page.locator("#room").fill("房".repeat(43));
+  await page.locator("#call-form button[type=submit]").click();
+  await waitForText(page, "#invitation-note", /1 to 128 bytes/);
   await page.locator("#room").fill("green-heron-42");
   await page.locator("#call-form button[type=submit]").click();
   await page.waitForURL(`${server.secureUrl}/call/green-heron-42#k=${invitation}`);

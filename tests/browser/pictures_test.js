@@ -1,5 +1,5 @@
-// Pictures of the pages for people to look at, in build/artefacts/: phone and desktop, light and dark,
-// English and Chinese. The test itself asks that nothing is wider than the window.
+// Pictures of the pages for people to look at, in build/artefacts/: phone and desktop, light and
+// dark, English and Chinese. The test itself asks that nothing is wider than the window.
 
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
@@ -47,8 +47,9 @@ for (const { size, colorScheme, locale } of kLooks) {
     const ben = await open({ locale });
     await ben.goto(await server.roomUrl(room, { query: { ...query, name: "李明" } }));
     await waitForPictures(page);
-    await waitForText(page, ".tile:not(.own) .path", /udp/);
-    await ben.locator("#chat-text").fill(language === "zh" ? "听得到吗？" : "Can you hear me?");
+    await waitForText(page, ".tile:not(.own) .path", /ms|毫秒/);
+    const question = language === "zh" ? "听得到吗？" : "Can you hear me?";
+    await ben.locator("#chat-text").fill(question);
     await ben.keyboard.press("Enter");
     await waitForText(page, "#chat-log", /[？?]/);
     await page.locator("#notice-media .close").click();

@@ -41,7 +41,8 @@ test("three people see each other through the relay", async ({ server, browser, 
   await assertNoTroubles(...pages);
 });
 
-test("a direct path is taken when there is one, and shown", async ({ server, browser, cleanUp }) => {
+test("a direct path is taken when there is one, and shown", async (shared) => {
+  const { server, browser, cleanUp } = shared;
   const url = await server.roomUrl("direct", { invitation: "" });
   const [ann, ben] = [await browser.newPage(), await browser.newPage()];
   cleanUp(() => Promise.all([ann.context().close(), ben.context().close()]));

@@ -20,7 +20,7 @@ async function main() {
     if (failures > 0) console.log(server.log.replace(/^/gm, "      "));
     const code = await server.stop();
     if (code === 0) return failures;
-    console.log(`browser: the server ended with ${code}`);
+    console.log(`browser: the server ended with ${code}\n# fail 1`);
     return failures + 1;
   } finally {
     await server.stop();
@@ -28,7 +28,7 @@ async function main() {
 }
 
 async function runIn(server) {
-  const browser = await Chromium.start({ certificate: server.certificate });
+  const browser = await Chromium.start({ authority: server.authority });
   try {
     console.log(`browser: Chromium ${browser.version} against ${binaryPath()}`);
     return await runAll({ filter: process.argv[2], shared: { server, browser } });
@@ -42,7 +42,7 @@ main().then(
     process.exitCode = failures > 0 ? 1 : 0;
   },
   (error) => {
-    console.log(`browser: ${error.message}`);
+    console.log(`browser: ${error.message}\n# pass 0\n# fail 1`);
     process.exitCode = 1;
   },
 );

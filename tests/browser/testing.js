@@ -1,5 +1,5 @@
 // A test runner small enough to read: one line for each test, a summary at the end, and everything
-// that a test opened is closed after it. Tests run one after the other: each needs the whole machine.
+// that a test opened is closed after it. Tests run one after the other: each needs the machine.
 
 import { performance } from "node:perf_hooks";
 
@@ -20,9 +20,12 @@ export async function runAll({ filter = "", shared }) {
     if (error) failed.push(name);
   }
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  console.log(`browser: ${chosen.length - failed.length} of ${chosen.length} passed in ${seconds} s`);
+  const passed = chosen.length - failed.length;
+  console.log(`browser: ${passed} of ${chosen.length} passed in ${seconds} s`);
   for (const name of failed) console.log(`  failed: ${name}`);
   if (chosen.length === 0) console.log(`  no test's name contains "${filter}"`);
+  // The closing words of node --test, for scripts that count.
+  console.log(`# pass ${passed}\n# fail ${failed.length}`);
   return failed.length + (chosen.length === 0 ? 1 : 0);
 }
 

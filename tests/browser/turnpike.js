@@ -28,7 +28,7 @@ export class Turnpike {
   static async start() {
     const server = new Turnpike();
     server.#folder = await mkdtemp(join(tmpdir(), "turnpike-browser-"));
-    server.certificate = join(server.#folder, "cert.pem");
+    server.authority = join(server.#folder, "authority.pem");
     try {
       await server.#makeCertificate();
       [server.port, server.tlsPort] = await freePorts(2);
@@ -83,12 +83,18 @@ export class Turnpike {
     return child?.exitCode ?? child?.signalCode;
   }
 
+  // An authority and a certificate by it, as operators have. Browsers trust the authority.
   async #makeCertificate() {
-    await run("openssl", [
+    const file = (name) => join(this.#folder, name);
+    const make = (...options) => run("openssl", [
       "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-      "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-      "-keyout", join(this.#folder, "key.pem"), "-out", this.certificate,
+      "-days", "2", ...options,
     ]);
+    await make("-subj", "/CN=Turnpike browser tests", "-keyout", file("authority-key.pem"),
+      "-out", this.authority);
+    await make("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+      "-addext", "basicConstraints=critical,CA:FALSE", "-CA", this.authority,
+      "-CAkey", file("authority-key.pem"), "-keyout", file("key.pem"), "-out", file("cert.pem"));
   }
 
   #spawn() {
@@ -97,7 +103,7 @@ export class Turnpike {
       "--relay-ip": "127.0.0.1",
       "--listening-port": this.port,
       "--tls-listening-port": this.tlsPort,
-      "--cert": this.certificate,
+      "--cert": join(this.#folder, "cert.pem"),
       "--pkey": join(this.#folder, "key.pem"),
       "--public-host": "localhost",
       "--api-key": kApiKey,
