@@ -99,7 +99,8 @@ class Server:
         return command + self.options
 
     def start(self):
-        local = all(ip.startswith("127.") or ip == "::1" for ip in self.ips)
+        local = self.ips and all(ip.startswith("127.") or ip == "::1" for ip in self.ips)
+        # Elsewhere the server has a network of its own, where no port is taken.
         self.port = self.fixed_port or (free_port(self.ips[0]) if local else 3478)
         self.tls_port = 0
         if self.tls:

@@ -1,5 +1,5 @@
-# Shared by tools/up, tools/test and tools/fuzz: words for the operator, the distribution's packages,
-# and building a preset. Sourced, never run. Expects the caller to be in the root of the repository.
+# Shared by tools/up, tools/test and tools/fuzz: words for the operator, the distribution's
+# packages, and building a preset. Sourced, never run. The caller is in the root of the repository.
 # shellcheck shell=bash
 
 say() { printf '%s\n' "$*" >&2; }
@@ -28,7 +28,8 @@ missing_packages() {
     local -a alternatives
     IFS='|' read -ra alternatives <<<"$wanted"
     for alternative in "${alternatives[@]}"; do
-      if dpkg-query -W -f='${db:Status-Status}' "$alternative" 2>/dev/null | grep -qx installed; then
+      if [ "$(dpkg-query -W -f='${db:Status-Status}' "$alternative" 2>/dev/null)" = installed ]
+      then
         found=yes
         break
       fi
@@ -39,15 +40,15 @@ missing_packages() {
 
 # Installs what is missing and touches nothing when nothing is.
 install_packages() {
-  command -v dpkg-query >/dev/null || die "this script knows Debian 12 and Ubuntu 24.04 only" \
-    "(no dpkg here). Install the packages that tools/lib/packages.sh names, then build with: cmake" \
-    "--preset release && cmake --build --preset release --target turnpike"
+  command -v dpkg-query >/dev/null || die "this script knows Debian 12 and Ubuntu 24.04 only (no" \
+    "dpkg here). Install what tools/lib/packages.sh names, then build with: cmake --preset release" \
+    "&& cmake --build --preset release --target turnpike"
   local -a missing as_root=()
   mapfile -t missing < <(missing_packages "$@")
   [ "${#missing[@]}" -gt 0 ] || return 0
   if ! is_root; then
-    command -v sudo >/dev/null || die "these packages are missing: ${missing[*]}. Neither root nor" \
-      "sudo is at hand: ask an administrator to run: apt-get install ${missing[*]}"
+    command -v sudo >/dev/null || die "packages are missing and neither root nor sudo is at hand;" \
+      "ask an administrator to run: apt-get install ${missing[*]}"
     as_root=(sudo)
   fi
   say "Installing: ${missing[*]}"

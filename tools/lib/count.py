@@ -74,7 +74,8 @@ class Counting(unittest.TestCase):
 
     def test_node(self):
         self.assertEqual(count_node("# tests 3\n# pass 2\n# fail 1\n# skipped 0\n"), (2, 1, 0))
-        self.assertEqual(count_node("\u2139 pass 4\n\u2139 fail 0\n\u2139 cancelled 1\n"), (4, 1, 0))
+        people = "\u2139 pass 4\n\u2139 fail 0\n\u2139 cancelled 1\n"
+        self.assertEqual(count_node(people), (4, 1, 0))
         self.assertEqual(count_node("npm ERR!\n"), (0, 1, 0))
 
     def test_gtest(self):

@@ -6,7 +6,10 @@ logs=build/test-logs
 counts=/dev/null # set by tools/test for each stage
 
 # The tests in which threads meet; the others have one thread and have been through ASan.
-threaded_tests='test_base|test_net|test_server'
+threaded_tests='base_test|base_log_test|test_net|test_net_handover|test_server_runtime'
+threaded_tests+='|test_loopback'
+# Programs that ctest knows but that judge the release binary.
+release_tests='zero_allocation_test'
 ctest_runner=()
 
 all_stages=(tidy dev lint tsan release zero-alloc command-line interop fuzz browser)
@@ -70,8 +73,9 @@ gtest_run() {
   shift
   results=$PWD/$logs/gtest-$preset
   rm -rf "$results" && mkdir -p "$results"
-  GTEST_OUTPUT=xml:$results/ "${ctest_runner[@]}" ctest --test-dir "build/$preset" --output-on-failure --timeout 300 \
-    --parallel "$(nproc)" --no-tests=error --output-junit "$results/ctest.junit" "$@" || true
+  GTEST_OUTPUT=xml:$results/ "${ctest_runner[@]}" ctest --test-dir "build/$preset" \
+    --output-on-failure --timeout 300 --parallel "$(nproc)" --no-tests=error \
+    --output-junit "$results/ctest.junit" "$@" || true
   python3 tools/lib/count.py gtest "$results" >>"$counts"
 }
 
@@ -80,7 +84,10 @@ release_binary() {
   export TURNPIKE_BINARY=$PWD/build/release/turnpike
 }
 
-own_sources() { find base stun turn signaling net server tools tests bench -name '*.cc' -o -name '*.h'; }
+own_sources() {
+  find base stun turn ice signaling net server tools tests bench -path '*/node_modules' -prune -o \
+    \( -name '*.cc' -o -name '*.h' \) -print
+}
 
 stage_tidy() {
   python_tests tidy python3 tests/tidy_test.py
@@ -94,7 +101,7 @@ stage_tidy() {
 
 stage_dev() {
   build_preset dev
-  gtest_run dev
+  gtest_run dev --exclude-regex "^($release_tests)\$"
 }
 
 stage_lint() {
@@ -118,29 +125,39 @@ stage_release() { release_binary; }
 
 stage_zero_alloc() {
   release_binary
+  build_preset dev zero_allocation_test turnpike_count_allocations
+  gtest_run dev --tests-regex "^($release_tests)\$"
 }
 
-interop_tests() {
-  PYTHONDONTWRITEBYTECODE=1 python_tests "$1" /usr/bin/python3 -W error::ResourceWarning \
-    -m unittest discover --verbose --start-directory tests/interop --pattern "$2"
-}
+# interop_tests STAGE MODULE...: Debian's own Python, which has python3-aioice.
+interop_tests() (
+  export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/interop
+  local stage=$1
+  shift
+  python_tests "$stage" /usr/bin/python3 -m unittest --verbose "$@"
+)
 
 stage_command_line() {
   release_binary
-  interop_tests command-line 'test_command_line.py'
+  interop_tests command-line test_command_line
 }
 
 stage_interop() {
+  local -a modules
   release_binary
-  interop_tests interop 'test_[!c]*.py'
+  mapfile -t modules < <(find tests/interop -name "test_*.py" -printf "%f\n" | sed "s/\.py$//" |
+    grep -vx test_command_line | sort)
+  interop_tests interop "${modules[@]}"
 }
 
 stage_fuzz() {
   local target
-  build_preset fuzz
-  while read -r target; do
+  local -a targets
+  mapfile -t targets < <(tools/fuzz --list)
+  build_preset fuzz "${targets[@]/#/fuzz_}"
+  for target in "${targets[@]}"; do
     check "$target" tools/fuzz "$target" 10
-  done < <(tools/fuzz --list)
+  done
 }
 
 # npm ci removes and unpacks everything: only when the lock file is not what stands there.

@@ -1,0 +1,141 @@
+"""The relay on a host that the world knows under other addresses, in networks of its own."""
+
+import os
+import socket
+import unittest
+
+from namespaces import Network
+from server import Server
+from turnclient import Refused, TurnClient
+
+USER, PASSWORD = "alice", "correct horse"
+PUBLIC, PRIVATE = "192.0.2.10", "10.0.0.2"
+
+
+def client(server, net, host, transport="udp", ip=PUBLIC):
+    port = server.tls_port if transport == "tls" else server.port
+    return TurnClient((ip, port), transport, username=USER, password=PASSWORD,
+                      make_socket=net.socket_maker(host))
+
+
+@unittest.skipUnless(os.geteuid() == 0, "network namespaces need root")
+class BehindOneToOneNat(unittest.TestCase):
+    """As in a cloud: the host has 10.0.0.2, a router gives it 192.0.2.10, and there is no hairpin:
+    what the host sends to 192.0.2.10 does not come back to it.
+
+        ann 198.51.100.2 --+
+                           router (192.0.2.10 <-> 10.0.0.2) -- server 10.0.0.2
+        bob 203.0.113.2 ---+
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        net = cls.net = cls.enterClassContext(Network())
+        net.host("router", forwards=True)
+        for name, address, gateway in (("server", PRIVATE, "10.0.0.1"),
+                                       ("ann", "198.51.100.2", "198.51.100.1"),
+                                       ("bob", "203.0.113.2", "203.0.113.1")):
+            net.host(name)
+            net.wire(name, "router", address + "/24", gateway + "/24")
+            net.default_route(name, gateway)
+        nat = ("iptables", "-t", "nat", "-A")
+        net.on("router", *nat, "PREROUTING", "-i", "to-ann", "-d", PUBLIC, "-j", "DNAT",
+               "--to-destination", PRIVATE)
+        net.on("router", *nat, "PREROUTING", "-i", "to-bob", "-d", PUBLIC, "-j", "DNAT",
+               "--to-destination", PRIVATE)
+        net.on("router", *nat, "POSTROUTING", "-s", PRIVATE, "-j", "SNAT", "--to-source", PUBLIC)
+        cls.server = cls.enterClassContext(Server(
+            "--user", f"{USER}:{PASSWORD}", "--external-ip", f"{PUBLIC}/{PRIVATE}",
+            "--relay-ip", PRIVATE, "--workers", "2", ips=[PRIVATE], tls=True,
+            prefix=net.prefix("server")))
+
+    def test_the_relayed_address_is_the_external_one(self):
+        with client(self.server, self.net, "ann") as ann:
+            self.assertEqual(ann.allocate()[0], PUBLIC)
+            self.assertEqual(ann.mapped[0], "198.51.100.2")
+
+    def test_two_clients_reach_each_other_by_their_external_relayed_addresses(self):
+        for one in ("udp", "tcp", "tls"):
+            for other in ("udp", "tcp"):
+                with self.subTest(one=one, other=other), \
+                        client(self.server, self.net, "ann", one) as ann, \
+                        client(self.server, self.net, "bob", other) as bob:
+                    self.meet(ann, bob)
+
+    def meet(self, ann, bob):
+        ann.allocate()
+        bob.allocate()
+        for install in ("permit", "bind_channel"):
+            getattr(ann, install)(bob.relayed)
+            getattr(bob, install)(ann.relayed)
+            for number in range(20):
+                ann.send(bob.relayed, b"to bob %d" % number)
+                self.assertEqual(bob.receive(), (ann.relayed, b"to bob %d" % number))
+                bob.send(ann.relayed, b"to ann %d" % number)
+                self.assertEqual(ann.receive(), (bob.relayed, b"to ann %d" % number))
+
+    def test_a_peer_outside_is_reached_from_the_external_address(self):
+        # 198.51.100.0/24 is a documentation prefix, which is no place for peers unless allowed.
+        with Server("--user", f"{USER}:{PASSWORD}", "--external-ip", f"{PUBLIC}/{PRIVATE}",
+                    "--relay-ip", PRIVATE, "--allowed-peer-ip", "198.51.100.0/24", ips=[PRIVATE],
+                    port=13478, prefix=self.net.prefix("server")) as server, \
+                client(server, self.net, "bob") as bob, \
+                self.net.socket_maker("ann")(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.bind(("198.51.100.2", 0))
+            peer.settimeout(5)
+            bob.allocate()
+            bob.permit(peer.getsockname())
+            bob.send(peer.getsockname(), b"hello")
+            self.assertEqual(peer.recvfrom(100), (b"hello", bob.relayed))
+            peer.sendto(b"and back", bob.relayed)
+            self.assertEqual(bob.receive(), (peer.getsockname(), b"and back"))
+
+    def test_the_server_itself_is_no_peer(self):
+        with client(self.server, self.net, "ann") as ann, \
+                self.net.socket_maker("server")(socket.AF_INET, socket.SOCK_DGRAM) as inside:
+            inside.bind((PRIVATE, 0))
+            inside.settimeout(0.5)
+            port = inside.getsockname()[1]
+            ann.allocate()
+            for ip in (PUBLIC, PRIVATE):
+                try:
+                    ann.permit((ip, port))
+                except Refused as refusal:
+                    self.assertEqual(refusal.code, 403)
+                ann.send((ip, port), b"knock")
+            with self.assertRaises(TimeoutError):
+                inside.recv(100)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "network namespaces need root")
+class SeveralAddresses(unittest.TestCase):
+    """With no address given the server listens on all of them, and answers from the one asked."""
+
+    def test_answers_leave_from_the_address_that_was_asked(self):
+        addresses = ("10.7.0.1", "10.7.0.2", "10.7.9.1", "fd07::1", "fd07::2")
+        with Network() as net:
+            net.host("server")
+            net.host("asker")
+            net.wire("server", "asker", "10.7.0.1/24", "10.7.0.9/24")
+            device = "to-asker"
+            net.address("server", device, "10.7.0.2/24")
+            net.address("server", device, "10.7.9.1/32")
+            net.address("server", device, "fd07::1/64")
+            net.address("server", device, "fd07::2/64")
+            net.address("asker", "to-server", "fd07::9/64")
+            net.on("asker", "ip", "route", "add", "10.7.9.1/32", "via", "10.7.0.1")
+            net.default_route("server", "10.7.0.9")
+            with Server("--user", f"{USER}:{PASSWORD}", ips=[], port=3478,
+                        prefix=net.prefix("server")) as server:
+                for ip in addresses:
+                    for transport in ("udp", "tcp"):
+                        # Connected: an answer from any other address would not be delivered.
+                        with self.subTest(ip=ip, transport=transport), \
+                                client(server, net, "asker", transport, ip) as asker:
+                            mapped = asker.binding()
+                            self.assertEqual(mapped[0], "fd07::9" if ":" in ip else "10.7.0.9")
+                            asker.allocate()
+
+
+if __name__ == "__main__":
+    unittest.main()
