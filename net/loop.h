@@ -1,5 +1,10 @@
 // Loop: one libuv loop and the clock that goes with it. A worker owns one; everything in net/ that
-// takes a Loop& belongs to its thread. Loop::wake-ups from other threads go through Async.
+// takes a Loop& belongs to its thread. Wake-ups from other threads go through Async.
+//
+// A turn:  timers -> NextTurn -> flush -> block for I/O -> I/O callbacks -> flush
+//
+// A callback may destroy the object that it belongs to: what it needs lives until libuv has closed
+// the handle, which is also when what the callback captured is destroyed.
 #pragma once
 
 #include <uv.h>
@@ -13,9 +18,11 @@
 
 namespace turnpike::net {
 
+class StreamPool;
+
 class Loop {
  public:
-  Loop();
+  Loop();   // from here on the process ignores SIGPIPE: a closed connection is a return value
   ~Loop();  // every handle must have been closed; runs the close callbacks that wait
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -25,16 +32,22 @@ class Loop {
   // One turn of the loop that does not wait; for tests.
   void run_once();
 
-  // The clocks, read once per turn: the first call of a turn reads them.
+  // The clocks, read once per turn: the first call after the loop has blocked reads them, and the
+  // first one in a timer's callback, so that there the deadline has passed.
   Tick tick();
 
   // Called after the I/O callbacks of each turn and again before the loop blocks: where batches are
-  // flushed. Must be quick and may be called with nothing to do. Lives as long as the loop.
+  // flushed. Must be quick and may be called with nothing to do. Lives as long as the loop; called
+  // by run() and run_once() only, never by the destructor. Streams are flushed after all of these.
   void on_flush(std::function<void()> flush);
+
+  // What the streams of this loop share.
+  StreamPool& stream_pool();
 
   uv_loop_t* raw() { return &loop_; }
 
  private:
+  friend class LoopTimer;
   static void before_blocking(uv_prepare_t* handle);
   static void after_io(uv_check_t* handle);
   void flush();
@@ -43,6 +56,7 @@ class Loop {
   uv_prepare_t prepare_;
   uv_check_t check_;
   std::vector<std::function<void()>> flushes_;
+  std::unique_ptr<StreamPool> stream_pool_;
   Tick tick_;
   bool tick_is_fresh_ = false;
 };
@@ -58,10 +72,8 @@ class LoopTimer {
   void arm(MonoTime deadline);
 
  private:
-  Loop& loop_;
-  std::function<void()> fire_;
-  uv_timer_t* handle_;
-  MonoTime armed_for_ = MonoTime::never();
+  struct State;
+  State* state_;
 };
 
 // Readiness of a file descriptor that somebody else owns. Destroying it stops it at once: the
@@ -69,6 +81,7 @@ class LoopTimer {
 class Poll {
  public:
   enum Events : int { kReadable = UV_READABLE, kWritable = UV_WRITABLE };
+  // An error on the descriptor shows as every event that is watched: the next call reports it.
   Poll(Loop& loop, int fd, std::function<void(int events)> ready);
   ~Poll();
   Poll(const Poll&) = delete;
@@ -78,7 +91,21 @@ class Poll {
  private:
   struct State;
   State* state_;
-  int watched_ = 0;
+};
+
+// Work that is left over when a budget is spent: asked for now, done once in the next turn, and
+// until then the loop does not block. Destroying it cancels it.
+class NextTurn {
+ public:
+  NextTurn(Loop& loop, std::function<void()> work);
+  ~NextTurn();
+  NextTurn(const NextTurn&) = delete;
+  NextTurn& operator=(const NextTurn&) = delete;
+  void ask();
+
+ private:
+  struct State;
+  State* state_;
 };
 
 // Wakes a loop from any thread; several wakes may arrive as one.

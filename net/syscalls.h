@@ -1,7 +1,9 @@
 // The one seam between this program and the kernel's socket calls, so that tests can make them
 // fail. Everything in net/ reaches the kernel through syscalls(); production never replaces it.
+// Any thread.
 #pragma once
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -13,8 +15,11 @@ class Syscalls {
   virtual ~Syscalls() = default;
   virtual int socket(int domain, int type, int protocol);
   virtual int bind(int fd, const sockaddr* address, socklen_t length);
+  virtual int connect(int fd, const sockaddr* address, socklen_t length);
   virtual int listen(int fd, int backlog);
   virtual int accept4(int fd, sockaddr* address, socklen_t* length, int flags);
+  virtual int getsockname(int fd, sockaddr* address, socklen_t* length);
+  virtual int getpeername(int fd, sockaddr* address, socklen_t* length);
   virtual int setsockopt(int fd, int level, int name, const void* value, socklen_t length);
   virtual ssize_t sendmsg(int fd, const msghdr* message, int flags);
   virtual int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags);
@@ -22,7 +27,11 @@ class Syscalls {
   virtual int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags);
   virtual ssize_t read(int fd, void* buffer, size_t size);
   virtual ssize_t writev(int fd, const iovec* pieces, int count);
+  virtual int shutdown(int fd, int how);
   virtual int close(int fd);
+  virtual int epoll_create();
+  virtual int epoll_ctl(int epoll, int operation, int fd, epoll_event* event);
+  virtual int epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms);
 };
 
 Syscalls& syscalls();

@@ -1,6 +1,8 @@
 // TlsContext: certificate, key and policy for server-side TLS (OpenSSL). TLS 1.2 and 1.3, AEAD
-// suites, no renegotiation, no compression, session tickets on. ALPN offers `stun.turn` and
-// `http/1.1` (RFC 7443); unknown ids are never claimed. Built once, immutable, shared by threads.
+// suites, no renegotiation, no compression, session tickets on. ALPN offers `stun.turn` (RFC 7443)
+// and `http/1.1`; the client's order decides. A client that offers only other ids gets no
+// agreement: unknown ids are never claimed, and its first byte tells what it speaks. Built once,
+// immutable, shared by threads.
 #pragma once
 
 #include <memory>
@@ -26,7 +28,7 @@ class TlsContext {
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
-  // Whether the certificate is for this host name (SAN, wildcards as RFC 9525).
+  // Whether the certificate is for this host name or address (SAN, wildcards as RFC 9525).
   bool matches_host(std::string_view host) const;
   // SAN DNS names, in order.
   std::vector<std::string> host_names() const;

@@ -1,12 +1,15 @@
-// TxBatch: a worker's outgoing datagrams, collected during one turn of the loop and sent with as few
-// system calls as the kernel allows. push() copies once into an arena; runs of the same (socket,
-// destination, size) leave as one UDP_SEGMENT send, the rest of a flush as sendmmsg per socket.
+// TxBatch: a worker's outgoing datagrams, collected during one turn of the loop and sent with as
+// few system calls as the kernel allows. push() copies once into an arena; runs of the same
+// (socket, destination, size) leave as one UDP_SEGMENT send, the rest of a flush as sendmmsg per
+// socket.
 //
 // UDP_SEGMENT is never used for a single packet or for a segment above the path MTU's usual 1472
 // bytes. When a segmented send fails with EINVAL, EIO or EMSGSIZE that run is sent plainly, and GSO
 // is given up for good only when a known-good probe on loopback fails too: no client can switch it
 // off for the others. Datagrams the kernel refuses (full socket buffer, unreachable) are dropped
-// and counted, as a router would. No allocation after construction. Worker thread only.
+// and counted, as a router would. A run's traffic class goes into the IP header when it is not
+// zero; its don't-fragment wish is ignored (RFC 8656 section 15 lets a server leave DF unset).
+// No allocation after construction. Worker thread only.
 #pragma once
 
 #include <cstdint>
@@ -40,12 +43,33 @@ class TxBatch {
     std::uint64_t dropped = 0;
   };
   const Statistics& statistics() const { return statistics_; }
-  bool segmentation_in_use() const;
+  bool segmentation_in_use() const { return segmentation_; }
 
  private:
   struct Arena;
+  struct Message;
+  struct Burst;
+
+  struct Flow {
+    int fd;
+    const Address& destination;
+    std::uint8_t traffic_class;
+  };
+
+  void append(Message*& message, const Flow& flow, ByteView head, ByteView body);
+  void send_chain(int fd, std::uint32_t first);
+  void send_burst(int fd);
+  void send_plainly(int fd, const Message& message);
+  void on_refused(int fd, const Message& message, int error);
+  template <typename OnTaken, typename OnRefused>
+  void transmit(int fd, Burst& burst, OnTaken taken, OnRefused refused);
+  unsigned send_some(int fd, Burst& burst, unsigned first);
+  void on_segmentation_refused();
+
   std::unique_ptr<Arena> arena_;
   Statistics statistics_;
+  bool segmentation_;
+  std::uint32_t fallbacks_until_probe_ = 0;
 };
 
 }  // namespace turnpike::net

@@ -7,16 +7,24 @@
 //                  (edge-triggered), whose one descriptor the loop watches: thin flows cost no
 //                  re-arming and one wake-up serves many sockets.
 //
+// Both ask for GRO (a train of datagrams of one flow arrives as one run), read with recvmmsg, and
+// do not touch a socket again when a short read has already told that it is empty. A wake-up reads
+// a bounded number of times; what is left is read in the next turn of the loop. Packets leave
+// without DF, so that what does not fit a path is fragmented: a relayed datagram has no sender that
+// would learn of the path's MTU.
+//
 // Receive memory (RxArena) belongs to the worker, not to the socket. Worker thread only.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/address.h"
 #include "base/expected.h"
 #include "base/run.h"
 #include "base/slab.h"
+#include "net/bind.h"
 #include "net/loop.h"
 
 namespace turnpike::net {
@@ -37,8 +45,6 @@ class RxArena {
  private:
   std::unique_ptr<Slots> slots_;
 };
-
-enum class ReusePort : std::uint8_t { kNo, kYes };
 
 struct UdpStatistics {
   std::uint64_t receive_calls = 0;
@@ -72,6 +78,9 @@ class UdpListener {
   const UdpStatistics& statistics() const { return statistics_; }
 
  private:
+  // Reads of kSlots messages a wake-up; the loop comes back for the rest.
+  static constexpr int kReadsPerWakeUp = 4;
+
   UdpListener(int fd, const Address& local) : fd_(fd), local_(local) {}
   void on_readable();
 
@@ -81,6 +90,8 @@ class UdpListener {
   Receiver* receiver_ = nullptr;
   std::unique_ptr<Poll> poll_;
   UdpStatistics statistics_;
+  std::uint32_t overflows_ = 0;
+  bool* destroyed_ = nullptr;  // set while the receiver is called
 };
 
 class RelaySockets {
@@ -89,6 +100,8 @@ class RelaySockets {
     int fd = -1;
     Address local;
     std::uint64_t owner = 0;
+    std::uint32_t overflows = 0;  // SO_RXQ_OVFL as last seen
+    bool unfinished = false;      // in the list of those that may hold more
   };
   using SocketHandle = Handle<Socket>;
 
@@ -99,6 +112,7 @@ class RelaySockets {
   };
   enum class OpenError : std::uint8_t { kAddressInUse, kNoSuchAddress, kNoResources };
 
+  // The receiver may close any socket from inside its callback, but not destroy the set.
   RelaySockets(Loop& loop, RxArena& arena, Receiver& receiver, std::uint32_t maximum);
   ~RelaySockets();
   RelaySockets(const RelaySockets&) = delete;
@@ -111,14 +125,23 @@ class RelaySockets {
   const UdpStatistics& statistics() const { return statistics_; }
 
  private:
+  static constexpr int kEventsPerWakeUp = 256;
+  static constexpr int kReceiveBuffer = 512 * 1024;  // bytes; what the kernel grants
+
   void on_ready();
+  void on_next_turn();
+  // One recvmmsg; a socket that may hold more joins the unfinished ones.
   void read_socket(SocketHandle handle);
+  void read_later(SocketHandle handle, Socket& socket);
 
   RxArena& arena_;
   Receiver& receiver_;
   int epoll_ = -1;
   Slab<Socket> sockets_;
+  std::vector<SocketHandle> unfinished_;
+  std::vector<SocketHandle> now_;  // those of the turn under way
   std::unique_ptr<Poll> poll_;
+  NextTurn next_turn_;
   UdpStatistics statistics_;
 };
 

@@ -1,0 +1,112 @@
+#include "net/tcp_listener.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+#include "net/sockaddr.h"
+#include "net/syscalls.h"
+
+namespace turnpike::net {
+namespace {
+
+constexpr int kBacklog = 4096;  // the kernel cuts it to net.core.somaxconn
+// Unsent bytes that the kernel takes from a connection before it says "full". Its send buffer grows
+// to megabytes, and relayed media that waits there for seconds is worth less than media dropped.
+constexpr int kUnsentBytes = 128 * 1024;
+
+int open_spare() { return syscalls().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+
+}  // namespace
+
+Expected<std::unique_ptr<TcpListener>> TcpListener::bind(const Wish& wish) {
+  const Expected<int> fd = open_bound(wish.bind, SOCK_STREAM, wish.reuse_port);
+  if (!fd) return unexpected(fd.error());
+  if (syscalls().listen(*fd, kBacklog) != 0) {
+    const int error = errno;
+    syscalls().close(*fd);
+    return failure(bind_sentence(wish.bind, SOCK_STREAM, error));
+  }
+  return std::unique_ptr<TcpListener>(new TcpListener(*fd, local_address_of(*fd)));
+}
+
+TcpListener::TcpListener(int fd, const Address& local)
+    : fd_(fd), spare_fd_(open_spare()), local_(local) {}
+
+TcpListener::~TcpListener() {
+  if (destroyed_ != nullptr) *destroyed_ = true;
+  poll_.reset();
+  syscalls().close(fd_);
+  if (spare_fd_ >= 0) syscalls().close(spare_fd_);
+}
+
+void TcpListener::start(Loop& loop, std::function<void(int fd)> accepted) {
+  CHECK(!poll_);
+  loop_ = &loop;
+  accepted_ = std::move(accepted);
+  rested_ = std::make_unique<LoopTimer>(loop, [this] {
+    if (spare_fd_ < 0) spare_fd_ = open_spare();
+    poll_->watch(Poll::kReadable);
+  });
+  poll_ = std::make_unique<Poll>(loop, fd_, [this](int) { on_readable(); });
+  poll_->watch(Poll::kReadable);
+}
+
+void TcpListener::on_readable() {
+  bool destroyed = false;
+  destroyed_ = &destroyed;
+  for (int i = 0; i < kAcceptsPerWakeUp; ++i) {
+    const int fd = syscalls().accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      if (survive(errno)) continue;
+      break;
+    }
+    const int on = 1;
+    syscalls().setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    syscalls().setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes, sizeof kUnsentBytes);
+    // A copy: the listener, and with it the function, may be destroyed by the call.
+    const auto accepted = accepted_;
+    accepted(fd);
+    if (destroyed) return;
+  }
+  destroyed_ = nullptr;
+}
+
+bool TcpListener::survive(int error) {
+  switch (error) {
+    case EAGAIN:
+      return false;
+    case EMFILE:
+    case ENFILE:
+      // The spare makes room for one more: that connection is accepted and closed at once.
+      if (spare_fd_ >= 0) {
+        syscalls().close(spare_fd_);
+        const int fd = syscalls().accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+        const int then = errno;
+        if (fd >= 0) syscalls().close(fd);
+        spare_fd_ = open_spare();
+        if (fd >= 0) return true;
+        if (then == EAGAIN) return false;
+      }
+      rest();
+      return false;
+    case ENOBUFS:
+    case ENOMEM:
+      rest();
+      return false;
+    default:
+      // That connection was gone before it was accepted (accept(2) passes its errors on).
+      return true;
+  }
+}
+
+void TcpListener::rest() {
+  poll_->watch(0);
+  rested_->arm(loop_->tick().mono + kRest);
+}
+
+}  // namespace turnpike::net

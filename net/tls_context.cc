@@ -1,0 +1,159 @@
+#include "net/tls_context.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/address.h"
+#include "base/bytes.h"
+#include "base/check.h"
+#include "net/openssl_owners.h"
+
+namespace turnpike::net {
+namespace {
+
+// TLS 1.2 suites: forward secrecy and AEAD only. TLS 1.3 has no others.
+constexpr const char* kSuites =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr std::array<std::string_view, 2> kProtocols = {"stun.turn", "http/1.1"};
+
+// Never asks on the terminal.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
+Expected<BioOwner> open_file(const std::string& path, std::string_view what) {
+  errno = 0;
+  BioOwner file(BIO_new_file(path.c_str(), "r"));
+  if (file) return file;
+  const int error = errno;
+  ERR_clear_error();
+  return failure("cannot read the " + std::string(what) + " " + path + ": " +
+                 std::strerror(error == 0 ? EIO : error));
+}
+
+Expected<void> use_certificates(SSL_CTX* context, const std::string& path) {
+  const Expected<BioOwner> file = open_file(path, "certificate");
+  if (!file) return unexpected(file.error());
+  const X509Owner leaf(PEM_read_bio_X509_AUX(file->get(), nullptr, no_passphrase, nullptr));
+  if (!leaf)
+    return failure("the certificate " + path + " is not PEM (-----BEGIN CERTIFICATE-----)");
+  if (SSL_CTX_use_certificate(context, leaf.get()) != 1) {
+    return failure("the certificate " + path +
+                   " cannot be used: its key is too weak or of a kind "
+                   "that TLS does not have");
+  }
+  while (X509* issuer = PEM_read_bio_X509(file->get(), nullptr, no_passphrase, nullptr)) {
+    CHECK(SSL_CTX_add0_chain_cert(context, issuer) == 1);
+  }
+  ERR_clear_error();  // the end of the file is one
+  return {};
+}
+
+Expected<void> use_key(SSL_CTX* context, const TlsContext::Files& files) {
+  const Expected<BioOwner> file = open_file(files.key, "key");
+  if (!file) return unexpected(file.error());
+  bool encrypted = false;
+  const auto refuse = [](char*, int, int, void* asked) {
+    *static_cast<bool*>(asked) = true;
+    return -1;
+  };
+  const KeyOwner key(PEM_read_bio_PrivateKey(file->get(), nullptr, refuse, &encrypted));
+  if (!key && encrypted) {
+    return failure("the key " + files.key +
+                   " is encrypted: write it without a passphrase (openssl pkey -in KEY -out NEW)");
+  }
+  if (!key) {
+    return failure("the key " + files.key + " is not PEM (-----BEGIN PRIVATE KEY-----)");
+  }
+  if (X509_check_private_key(SSL_CTX_get0_certificate(context), key.get()) != 1 ||
+      SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
+    return failure("the key " + files.key + " does not belong to the certificate " +
+                   files.certificate);
+  }
+  return {};
+}
+
+// RFC 7301 section 3.1: length-prefixed names in the client's order of preference.
+int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_length,
+                    const unsigned char* offered, unsigned offered_length, void*) {
+  Reader list(ByteView(offered, offered_length));
+  while (list.remaining() > 0) {
+    const ByteView name = list.bytes(list.u8());
+    for (const std::string_view ours : kProtocols) {
+      if (as_text(name) != ours) continue;
+      *chosen = name.data();
+      *chosen_length = static_cast<unsigned char>(name.size());
+      return SSL_TLSEXT_ERR_OK;
+    }
+  }
+  return SSL_TLSEXT_ERR_NOACK;
+}
+
+void apply_policy(SSL_CTX* context) {
+  CHECK(SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1);
+  CHECK(SSL_CTX_set_cipher_list(context, kSuites) == 1);
+  // A connection that ends without close_notify ended; nothing we speak is cut in two by it.
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                   SSL_OP_IGNORE_UNEXPECTED_EOF);
+  // Buffers are kept between records: released ones would be allocated again for every record.
+  SSL_CTX_clear_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // Head and body of a record, and as many records as fit, with one read.
+  SSL_CTX_set_read_ahead(context, 1);
+  // Resumption is by tickets, which cost the server no memory; the cache would be a shared lock.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context, 1);
+  SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
+}
+
+}  // namespace
+
+Expected<std::shared_ptr<const TlsContext>> TlsContext::load(const Files& files) {
+  SSL_CTX* raw = SSL_CTX_new(TLS_server_method());
+  CHECK(raw != nullptr);
+  std::shared_ptr<const TlsContext> context(new TlsContext(raw));
+  apply_policy(raw);
+  Expected<void> used = use_certificates(raw, files.certificate);
+  if (used) used = use_key(raw, files);
+  ERR_clear_error();
+  if (!used) return unexpected(used.error());
+  return context;
+}
+
+TlsContext::~TlsContext() { SSL_CTX_free(context_); }
+
+bool TlsContext::matches_host(std::string_view host) const {
+  X509* certificate = SSL_CTX_get0_certificate(context_);
+  if (const auto ip = IpAddress::parse(host)) {
+    return X509_check_ip(certificate, ip->bytes().data(), ip->bytes().size(), 0) == 1;
+  }
+  if (host.empty() || host.find('\0') != std::string_view::npos) return false;
+  // RFC 9525 section 6.3: the subject's common name no longer counts, a wildcard is a whole label.
+  constexpr unsigned kFlags =
+      X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+  return X509_check_host(certificate, host.data(), host.size(), kFlags, nullptr) == 1;
+}
+
+std::vector<std::string> TlsContext::host_names() const {
+  std::vector<std::string> names;
+  X509* certificate = SSL_CTX_get0_certificate(context_);
+  const AltNamesOwner alternatives(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; i < sk_GENERAL_NAME_num(alternatives.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(alternatives.get(), i);
+    if (name->type != GEN_DNS) continue;
+    const auto* text = reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName));
+    names.emplace_back(text, static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName)));
+  }
+  return names;
+}
+
+}  // namespace turnpike::net

@@ -1,0 +1,37 @@
+// TlsSession: one connection's OpenSSL state together with the descriptor it runs on. It moves
+// between loops as one object. Its BIO goes through syscalls() and knows when a short read has told
+// that the kernel has nothing more, which saves a read() for every burst of records. Does not own
+// the descriptor. One thread at a time.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+
+namespace turnpike::net {
+
+class TlsContext;
+
+class TlsSession {
+ public:
+  // Server side. nullptr when there is no memory for it.
+  static std::unique_ptr<TlsSession> create(const TlsContext& context, int fd);
+  ~TlsSession();
+  TlsSession(const TlsSession&) = delete;
+  TlsSession& operator=(const TlsSession&) = delete;
+
+  SSL* ssl() { return ssl_; }
+  // Forgets that the descriptor was empty.
+  void on_readiness() { known_empty_ = false; }
+
+ private:
+  struct Method;
+  explicit TlsSession(int fd) : fd_(fd) {}
+
+  int fd_;
+  bool known_empty_ = false;
+  bool at_end_ = false;
+  SSL* ssl_ = nullptr;
+};
+
+}  // namespace turnpike::net

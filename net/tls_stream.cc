@@ -1,0 +1,82 @@
+#include "net/tls_stream.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <utility>
+
+namespace turnpike::net {
+
+TlsStream::TlsStream(Loop& loop, std::unique_ptr<Released::State> state)
+    : SocketStream(loop, *state), session_(std::move(state->tls)) {
+  state->fd = -1;
+}
+
+// One attempt to say close_notify, so that the peer can tell an end from a cut.
+TlsStream::~TlsStream() {
+  if (session_ == nullptr || failed_ || !SSL_is_init_finished(session_->ssl())) return;
+  ERR_clear_error();
+  SSL_shutdown(session_->ssl());
+  ERR_clear_error();
+}
+
+std::string_view TlsStream::alpn() const {
+  if (session_ == nullptr) return {};
+  const unsigned char* name = nullptr;
+  unsigned length = 0;
+  SSL_get0_alpn_selected(session_->ssl(), &name, &length);
+  return {reinterpret_cast<const char*>(name), length};
+}
+
+TlsStream::Io TlsStream::handshake() {
+  ERR_clear_error();
+  return outcome(SSL_do_handshake(session_->ssl()));
+}
+
+TlsStream::Io TlsStream::read_some(MutableBytes room, std::size_t& size) {
+  ERR_clear_error();
+  return outcome(SSL_read_ex(session_->ssl(), room.data(), room.size(), &size));
+}
+
+// A chunk is a record. After a record that the kernel did not take whole, OpenSSL wants the same
+// bytes again; they are still the first of the front chunk, perhaps with more behind them.
+TlsStream::Io TlsStream::write_some(ByteQueue& queue, ChunkPool& chunks) {
+  const ByteView record = queue.front();
+  std::size_t sent = 0;
+  ERR_clear_error();
+  const Io io = outcome(SSL_write_ex(session_->ssl(), record.data(), record.size(), &sent));
+  queue.consume(chunks, sent);
+  return io;
+}
+
+bool TlsStream::has_buffered() const { return !failed_ && SSL_has_pending(session_->ssl()) == 1; }
+
+TlsStream::Io TlsStream::say_goodbye() {
+  if (failed_) return Io::kFailed;
+  ERR_clear_error();
+  const int result = SSL_shutdown(session_->ssl());
+  return result >= 0 ? Io::kProgress : outcome(result);
+}
+
+TlsStream::Io TlsStream::outcome(int result) {
+  if (failed_) return Io::kFailed;
+  if (result > 0) return Io::kProgress;
+  switch (SSL_get_error(session_->ssl(), result)) {
+    case SSL_ERROR_WANT_READ:
+      return Io::kWantRead;
+    case SSL_ERROR_WANT_WRITE:
+      return Io::kWantWrite;
+    case SSL_ERROR_ZERO_RETURN:
+      return Io::kClosed;
+    case SSL_ERROR_SYSCALL:
+      end_of_failure_ = Receiver::End::kReset;
+      break;
+    default:
+      break;
+  }
+  failed_ = true;
+  ERR_clear_error();
+  return Io::kFailed;
+}
+
+}  // namespace turnpike::net

@@ -1,0 +1,397 @@
+#include "net/tx_batch.h"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "net/bind.h"
+#include "net/sockaddr.h"
+#include "net/syscalls.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+namespace turnpike::net {
+namespace {
+
+constexpr std::size_t kArenaBytes = 1 << 20;
+constexpr std::uint32_t kMessages = 2048;
+constexpr std::uint32_t kPieces = 4096;
+constexpr std::uint32_t kFlows = 256;              // flows whose last message can still grow
+constexpr std::uint32_t kSockets = 2 * kMessages;  // hash slots: at most half full
+constexpr std::uint32_t kMaxSegments = 64;         // UDP_MAX_SEGMENTS of every kernel that has GSO
+constexpr std::uint32_t kMaxDatagram = 65507;      // 65535 less the IPv4 and UDP headers
+constexpr std::uint32_t kMaxSegmentV4 = 1472;      // Ethernet's 1500 less 28
+constexpr std::uint32_t kMaxSegmentV6 = 1452;      // less 48
+constexpr unsigned kBurst = 64;                    // messages a sendmmsg
+constexpr std::uint32_t kFallbacksPerProbe = 256;
+constexpr std::uint32_t kNone = ~std::uint32_t{0};
+constexpr std::size_t kControl = CMSG_SPACE(sizeof(std::uint16_t)) + CMSG_SPACE(sizeof(int));
+
+// Segments refused because of the path or the device, not because of what was sent.
+bool is_segmentation_error(int error) {
+  return error == EINVAL || error == EIO || error == EMSGSIZE;
+}
+
+// Left behind on the socket by an ICMP message about an earlier packet.
+bool may_be_stale(int error) {
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
+         error == EHOSTDOWN;
+}
+
+std::uint32_t largest_segment(Family family) {
+  return family == Family::kIPv4 ? kMaxSegmentV4 : kMaxSegmentV6;
+}
+
+template <typename Value>
+void add_control(msghdr& header, int level, int type, Value value) {
+  auto* item = reinterpret_cast<cmsghdr*>(static_cast<std::uint8_t*>(header.msg_control) +
+                                          header.msg_controllen);
+  item->cmsg_level = level;
+  item->cmsg_type = type;
+  item->cmsg_len = CMSG_LEN(sizeof value);
+  std::memcpy(CMSG_DATA(item), &value, sizeof value);
+  header.msg_controllen += CMSG_SPACE(sizeof value);
+}
+
+// Sends two segments from one loopback socket to another: whether this kernel has UDP_SEGMENT.
+bool segmentation_works(Family family) {
+  const Expected<int> receiver =
+      open_bound({IpAddress::loopback(family), 0}, SOCK_DGRAM, ReusePort::kNo);
+  if (!receiver) return false;
+  const int sender = open_socket(family, SOCK_DGRAM);
+  std::array<std::uint8_t, 16> bytes{};
+  iovec piece{bytes.data(), bytes.size()};
+  SocketAddress destination = to_sockaddr(local_address_of(*receiver));
+  alignas(cmsghdr) std::array<std::uint8_t, kControl> control{};
+  msghdr message{};
+  message.msg_name = destination.raw();
+  message.msg_namelen = destination.length;
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  add_control(message, SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(bytes.size() / 2));
+  const bool works =
+      sender >= 0 && syscalls().sendmsg(sender, &message, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+                         static_cast<ssize_t>(bytes.size());
+  if (sender >= 0) syscalls().close(sender);
+  syscalls().close(*receiver);
+  return works;
+}
+
+bool segmentation_works() {
+  return segmentation_works(Family::kIPv4) || segmentation_works(Family::kIPv6);
+}
+
+}  // namespace
+
+// What will be one sendmsg: a datagram, or up to 64 of one size of which the last may be shorter.
+struct TxBatch::Message {
+  Address destination;
+  int fd;
+  std::uint32_t segment;
+  std::uint32_t total;
+  std::uint32_t first_piece, last_piece;
+  std::uint32_t next;  // on the same socket
+  std::uint16_t count;
+  std::uint8_t traffic_class;
+  bool may_grow;
+};
+
+// The arguments of one sendmmsg.
+struct TxBatch::Burst {
+  std::array<mmsghdr, kBurst> headers;
+  std::array<sockaddr_in6, kBurst> addresses;
+  alignas(cmsghdr) std::array<std::array<std::uint8_t, kControl>, kBurst> controls;
+  unsigned count = 0;
+
+  msghdr& add(const Address& destination, std::uint8_t traffic_class) {
+    msghdr& header = headers[count].msg_hdr;
+    header = msghdr{};
+    header.msg_name = &addresses[count];
+    header.msg_namelen = write_sockaddr(destination, addresses[count]);
+    header.msg_control = controls[count].data();
+    ++count;
+    if (traffic_class != 0 && destination.ip.is_v4()) {
+      add_control<int>(header, IPPROTO_IP, IP_TOS, traffic_class);
+    } else if (traffic_class != 0) {
+      add_control<int>(header, IPPROTO_IPV6, IPV6_TCLASS, traffic_class);
+    }
+    return header;
+  }
+};
+
+struct TxBatch::Arena {
+  // Bytes of the arena that follow each other: one or more whole datagrams of one message.
+  struct Piece {
+    std::uint32_t offset;
+    std::uint32_t size;
+    std::uint32_t next;  // in the message
+  };
+  struct Chain {
+    int fd;
+    std::uint32_t first, last;
+    std::uint32_t slot;  // in sockets
+  };
+
+  std::unique_ptr<std::uint8_t[]> bytes{new std::uint8_t[kArenaBytes]};
+  std::array<Message, kMessages> messages;
+  std::array<Piece, kPieces> pieces;
+  std::uint32_t used_bytes = 0;
+  std::uint32_t used_messages = 0;
+  std::uint32_t used_pieces = 0;
+
+  // The last message of a flow, by hash; a flow that is pushed out starts a new message.
+  std::array<std::uint32_t, kFlows> flows;
+  // The messages of each socket, in the order in which sockets first appeared.
+  std::array<Chain, kMessages> chains;
+  std::uint32_t used_chains = 0;
+  std::array<std::uint32_t, kSockets> sockets;  // hash slot -> chain
+
+  Burst burst;
+  std::array<const Message*, kBurst> burst_messages;
+  std::array<iovec, kPieces> burst_pieces;
+  Burst plain;
+  std::array<iovec, kBurst> plain_pieces;
+
+  Arena() {
+    flows.fill(kNone);
+    sockets.fill(kNone);
+  }
+  // Only what was used is cleared, so that a flush with little in it stays cheap. What stands in
+  // flows may be old: the message it names is compared before it is believed.
+  void clear() {
+    for (std::uint32_t i = 0; i < used_chains; ++i) sockets[chains[i].slot] = kNone;
+    used_bytes = used_messages = used_pieces = used_chains = 0;
+  }
+  bool has_room(std::size_t size) const {
+    return used_bytes + size <= kArenaBytes && used_messages < kMessages && used_pieces < kPieces;
+  }
+  std::uint32_t& flow_slot(int fd, const Address& destination) {
+    return flows[hash_mix(hash_value(destination), static_cast<std::uint64_t>(fd)) % kFlows];
+  }
+  Message* last_of_flow(int fd, const Address& destination) {
+    const std::uint32_t index = flow_slot(fd, destination);
+    if (index >= used_messages) return nullptr;
+    Message& message = messages[index];
+    return message.fd == fd && message.destination == destination ? &message : nullptr;
+  }
+  Chain* find_chain(int fd, std::uint32_t& slot);
+  Message& add_message(int fd, const Address& destination);
+  void add_bytes(Message& message, ByteView head, ByteView body);
+};
+
+TxBatch::TxBatch(Segmentation segmentation)
+    : arena_(std::make_unique<Arena>()),
+      segmentation_(segmentation == Segmentation::kProbe && segmentation_works()) {}
+
+TxBatch::~TxBatch() = default;
+
+void TxBatch::push(int fd, const Address& destination, ByteView head, const Run& body) {
+  Message* message = arena_->last_of_flow(fd, destination);
+  if (body.count == 0) return append(message, {fd, destination, 0}, head, {});
+  const Flow flow{fd, destination, body.traffic_class};
+  for (std::uint32_t i = 0; i < body.count; ++i) append(message, flow, head, body.segment(i));
+}
+
+// `message` is the flow's last one, or nullptr; on return the one that took the datagram.
+void TxBatch::append(Message*& message, const Flow& flow, ByteView head, ByteView body) {
+  const std::size_t size = head.size() + body.size();
+  if (size > kMaxDatagram) {
+    ++statistics_.dropped;
+    return;
+  }
+  if (!arena_->has_room(size)) {
+    flush();
+    message = nullptr;
+  }
+  const bool grows = message != nullptr && message->may_grow && size != 0 &&
+                     size <= message->segment && message->count < kMaxSegments &&
+                     message->total + size <= kMaxDatagram &&
+                     message->traffic_class == flow.traffic_class;
+  if (!grows) {
+    message = &arena_->add_message(flow.fd, flow.destination);
+    message->traffic_class = flow.traffic_class;
+    message->segment = static_cast<std::uint32_t>(size);
+    message->may_grow = segmentation_ && size <= largest_segment(flow.destination.family());
+  }
+  // A shorter segment can only be the last one.
+  if (size < message->segment) message->may_grow = false;
+  arena_->add_bytes(*message, head, body);
+}
+
+void TxBatch::flush_before_close(int fd) {
+  std::uint32_t slot = 0;
+  if (arena_->find_chain(fd, slot) != nullptr) flush();
+}
+
+void TxBatch::flush() {
+  for (std::uint32_t i = 0; i < arena_->used_chains; ++i) {
+    send_chain(arena_->chains[i].fd, arena_->chains[i].first);
+  }
+  arena_->clear();
+}
+
+void TxBatch::send_chain(int fd, std::uint32_t first) {
+  Arena& arena = *arena_;
+  std::size_t used_pieces = 0;
+  for (std::uint32_t index = first; index != kNone; index = arena.messages[index].next) {
+    const Message& message = arena.messages[index];
+    if (message.count > 1 && !segmentation_) {  // given up since it was pushed
+      send_burst(fd);
+      send_plainly(fd, message);
+      continue;
+    }
+    if (arena.burst.count == kBurst) send_burst(fd);
+    if (arena.burst.count == 0) used_pieces = 0;
+    arena.burst_messages[arena.burst.count] = &message;
+    msghdr& header = arena.burst.add(message.destination, message.traffic_class);
+    header.msg_iov = &arena.burst_pieces[used_pieces];
+    for (std::uint32_t at = message.first_piece; at != kNone; at = arena.pieces[at].next) {
+      const Arena::Piece& piece = arena.pieces[at];
+      arena.burst_pieces[used_pieces++] = {arena.bytes.get() + piece.offset, piece.size};
+      ++header.msg_iovlen;
+    }
+    if (message.count > 1) {
+      add_control(header, SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(message.segment));
+    }
+  }
+  send_burst(fd);
+}
+
+void TxBatch::send_burst(int fd) {
+  transmit(
+      fd, arena_->burst,
+      [this](unsigned index) {
+        const Message& message = *arena_->burst_messages[index];
+        statistics_.datagrams += message.count;
+        if (message.count > 1) ++statistics_.segmented_sends;
+      },
+      [this, fd](unsigned index, int error) {
+        on_refused(fd, *arena_->burst_messages[index], error);
+      });
+}
+
+void TxBatch::on_refused(int fd, const Message& message, int error) {
+  if (message.count == 1 || !is_segmentation_error(error)) {
+    statistics_.dropped += message.count;
+    return;
+  }
+  on_segmentation_refused();
+  send_plainly(fd, message);
+}
+
+// A path with a small MTU refuses segments for ever, so the probe is not repeated each time.
+void TxBatch::on_segmentation_refused() {
+  if (fallbacks_until_probe_ > 0) {
+    --fallbacks_until_probe_;
+    return;
+  }
+  fallbacks_until_probe_ = kFallbacksPerProbe;
+  segmentation_ = segmentation_works();
+}
+
+void TxBatch::send_plainly(int fd, const Message& message) {
+  Arena& arena = *arena_;
+  for (std::uint32_t at = message.first_piece; at != kNone; at = arena.pieces[at].next) {
+    const Arena::Piece& piece = arena.pieces[at];
+    for (std::uint32_t from = 0; from < piece.size; from += message.segment) {
+      iovec& part = arena.plain_pieces[arena.plain.count];
+      part = {arena.bytes.get() + piece.offset + from,
+              std::min(message.segment, piece.size - from)};
+      msghdr& header = arena.plain.add(message.destination, message.traffic_class);
+      header.msg_iov = &part;
+      header.msg_iovlen = 1;
+    }
+  }
+  transmit(
+      fd, arena.plain, [this](unsigned) { ++statistics_.datagrams; },
+      [this](unsigned, int) { ++statistics_.dropped; });
+}
+
+// Offers the burst until each message was taken or refused; sendmmsg stops at the first refusal.
+template <typename OnTaken, typename OnRefused>
+void TxBatch::transmit(int fd, Burst& burst, OnTaken taken, OnRefused refused) {
+  bool retried = false;
+  for (unsigned at = 0; at < burst.count;) {
+    const unsigned accepted = send_some(fd, burst, at);
+    if (accepted == 0) {
+      const int error = errno;
+      if (error == EINTR) continue;
+      if (!retried && may_be_stale(error)) {
+        retried = true;
+        continue;
+      }
+      refused(at++, error);
+    }
+    for (unsigned i = 0; i < accepted; ++i) taken(at++);
+    retried = false;
+  }
+  burst.count = 0;
+}
+
+// How many of the messages from `first` on the kernel took; 0 with errno set.
+unsigned TxBatch::send_some(int fd, Burst& burst, unsigned first) {
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  ++statistics_.system_calls;
+  mmsghdr* headers = &burst.headers[first];
+  if (burst.count - first == 1) {
+    return syscalls().sendmsg(fd, &headers->msg_hdr, kFlags) < 0 ? 0 : 1;
+  }
+  const int accepted = syscalls().sendmmsg(fd, headers, burst.count - first, kFlags);
+  return accepted < 0 ? 0 : static_cast<unsigned>(accepted);
+}
+
+TxBatch::Arena::Chain* TxBatch::Arena::find_chain(int fd, std::uint32_t& slot) {
+  slot = static_cast<std::uint32_t>(fd) * 0x9E3779B1u % kSockets;
+  while (sockets[slot] != kNone && chains[sockets[slot]].fd != fd) slot = (slot + 1) % kSockets;
+  return sockets[slot] == kNone ? nullptr : &chains[sockets[slot]];
+}
+
+TxBatch::Message& TxBatch::Arena::add_message(int fd, const Address& destination) {
+  const std::uint32_t index = used_messages++;
+  flow_slot(fd, destination) = index;
+  std::uint32_t slot = 0;
+  if (Chain* chain = find_chain(fd, slot)) {
+    messages[chain->last].next = index;
+    chain->last = index;
+  } else {
+    sockets[slot] = used_chains;
+    chains[used_chains++] = {fd, index, index, slot};
+  }
+  Message& message = messages[index];
+  message = Message{};
+  message.destination = destination;
+  message.fd = fd;
+  message.next = message.first_piece = message.last_piece = kNone;
+  return message;
+}
+
+void TxBatch::Arena::add_bytes(Message& message, ByteView head, ByteView body) {
+  const auto size = static_cast<std::uint32_t>(head.size() + body.size());
+  if (message.last_piece != kNone &&
+      pieces[message.last_piece].offset + pieces[message.last_piece].size == used_bytes) {
+    pieces[message.last_piece].size += size;
+  } else {
+    const std::uint32_t piece = used_pieces++;
+    pieces[piece] = {used_bytes, size, kNone};
+    (message.last_piece == kNone ? message.first_piece : pieces[message.last_piece].next) = piece;
+    message.last_piece = piece;
+  }
+  std::uint8_t* room = bytes.get() + used_bytes;
+  if (!head.empty()) std::memcpy(room, head.data(), head.size());
+  if (!body.empty()) std::memcpy(room + head.size(), body.data(), body.size());
+  used_bytes += size;
+  message.total += size;
+  ++message.count;
+}
+
+}  // namespace turnpike::net
