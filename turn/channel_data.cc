@@ -11,7 +11,7 @@ ChannelDataTrain read_channel_data_train(const Run& run, std::uint32_t first) {
 
   std::uint32_t count = 1;
   std::uint32_t last = length;
-  while (first + count < run.count && last == length && length > 0) {
+  while (first + count < run.count && last == length) {
     const ChannelDataHeader next = read_channel_data(run.segment(first + count));
     const bool fits = next.whole && next.number == train.header.number && next.length > 0 &&
                       next.length <= length;
@@ -22,7 +22,6 @@ ChannelDataTrain read_channel_data_train(const Run& run, std::uint32_t first) {
   train.payloads.data += kChannelDataHeaderSize;
   train.payloads.size = length;
   train.payloads.last_size = last;
-  train.payloads.stride = run.stride;
   train.payloads.count = count;
   return train;
 }

@@ -68,8 +68,7 @@ std::optional<PlainSend> read_plain_send(ByteView message) {
   if (in.u16() != number(Attribute::kData)) return std::nullopt;
   send.data_length = in.u16();
   send.data_offset = static_cast<std::uint32_t>(in.position());
-  const bool ends_here =
-      in.remaining() == send.data_length + padding_to_four(send.data_length) && length % 4 == 0;
+  const bool ends_here = in.remaining() == send.data_length + padding_to_four(send.data_length);
   return in.ok() && ends_here ? std::optional(send) : std::nullopt;
 }
 
@@ -149,12 +148,10 @@ std::uint32_t Server::Core::relay_send_indications(Tick now, const Path& path, c
   const auto send = read_plain_send(run.segment(first));
   if (!send) return 0;
   Run payloads = run.slice(first, 1);
-  payloads.stride = run.stride;
   payloads.size = payloads.last_size = send->data_length;
   payloads.data += send->data_offset;
   // As with ChannelData: equal payloads to one peer stay a train, and one shorter may end it.
-  while (first + payloads.count < run.count && payloads.last_size == payloads.size &&
-         payloads.size > 0) {
+  while (first + payloads.count < run.count && payloads.last_size == payloads.size) {
     const auto next = read_plain_send(run.segment(first + payloads.count));
     const bool fits = next && next->peer == send->peer && next->data_length > 0 &&
                       next->data_length <= payloads.size;

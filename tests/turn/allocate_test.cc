@@ -86,12 +86,27 @@ TEST_F(Allocate, ReservedBytesOfRequestedTransportAreIgnored) {
 
 TEST_F(Allocate, WhatWeDoNotOfferIsListedAsUnknown) {
   const Reply reply = guest.allocate([](stun::Builder& b) {
-    b.bytes(Attribute::kEvenPort, Bytes{0x80})
-        .flag(Attribute::kDontFragment)
-        .u64(Attribute::kReservationToken, 1);
+    b.flag(Attribute::kDontFragment).u64(Attribute::kReservationToken, 1);
   });
   EXPECT_EQ(reply.code(), 420);
-  EXPECT_EQ(reply.unknown_attributes(), (std::vector<std::uint16_t>{0x0018, 0x001A, 0x0022}));
+  EXPECT_EQ(reply.unknown_attributes(), (std::vector<std::uint16_t>{0x001A, 0x0022}));
+  EXPECT_TRUE(house.sink.open_relays.empty());
+}
+
+TEST_F(Allocate, EvenPortIsAskedOfTheDriver) {
+  const auto even = [](stun::Builder& b) { b.bytes(Attribute::kEvenPort, Bytes{0x00}); };
+  EXPECT_TRUE(guest.allocate(even).success());
+  EXPECT_EQ(house.sink.last_wish.parity, PortParity::kEven);
+  Guest other(house, "203.0.113.6:4000");
+  EXPECT_TRUE(other.allocate().success());
+  EXPECT_EQ(house.sink.last_wish.parity, PortParity::kAny);
+}
+
+TEST_F(Allocate, EvenPortThatReservesTheNextOneCannotBeSatisfied) {
+  const auto reserve = [](stun::Builder& b) { b.bytes(Attribute::kEvenPort, Bytes{0x80}); };
+  EXPECT_EQ(guest.allocate(reserve).code(), 508);
+  const auto malformed = [](stun::Builder& b) { b.bytes(Attribute::kEvenPort, Bytes{0, 0}); };
+  EXPECT_EQ(guest.allocate(malformed).code(), 400);
   EXPECT_TRUE(house.sink.open_relays.empty());
 }
 

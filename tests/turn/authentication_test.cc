@@ -88,6 +88,17 @@ TEST_F(Authentication, WrongRealmIsUnauthorized) {
   EXPECT_EQ(guest.refresh().code(), 401);
 }
 
+TEST_F(Authentication, RightKeyUnderAWrongRealmIsUnauthorized) {
+  const std::string nonce = fresh_nonce();
+  const Reply reply = refresh_with([&](stun::Builder& b) {
+    b.text(Attribute::kUsername, "alice")
+        .text(Attribute::kRealm, "elsewhere.org")
+        .text(Attribute::kNonce, nonce)
+        .message_integrity(key);
+  });
+  EXPECT_EQ(reply.code(), 401);
+}
+
 TEST_F(Authentication, ExpiredNonceIsStaleAndTheNewOneWorks) {
   ASSERT_TRUE(guest.allocate().success());
   house.pass(seconds(599));

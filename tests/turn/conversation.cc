@@ -92,6 +92,7 @@ void FakeSink::to_peer(RelayHandle relay, const Address& peer, const Run& run) {
 }
 
 Expected<Relay, RelayError> FakeSink::open_relay(const RelayWish& wish) {
+  last_wish = wish;
   if (next_open_fails) {
     const RelayError error = *next_open_fails;
     next_open_fails.reset();

@@ -87,6 +87,7 @@ class FakeSink final : public Sink {
   std::vector<Run> trains_to_peers;  // one for each call; do not follow `data`
   std::uint32_t calls_to_clients = 0;
   std::vector<OpenRelay> open_relays;
+  RelayWish last_wish;
   std::optional<RelayError> next_open_fails;
   struct Told {
     Event::Kind kind;

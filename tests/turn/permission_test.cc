@@ -103,10 +103,15 @@ TEST_F(CreatePermission, AsManyAsTheLimitAndNotOneMore) {
   EXPECT_EQ(house.sink.peers_got.size(), 6u);
   guest.send(nth(1024), bytes_of("x"));
   EXPECT_EQ(house.sink.peers_got.size(), 6u);
-  // What has expired makes room.
+  // What has expired makes room, and an address named twice needs it once.
   house.pass(seconds(301));
   EXPECT_TRUE(guest.permit({nth(5000)}).success());
   EXPECT_EQ(permissions(), 1u);
+  for (std::uint32_t n = 1; n < kMaxPermissionsPerAllocation - 1; ++n) {
+    ASSERT_TRUE(guest.permit({nth(n)}).success());
+  }
+  EXPECT_TRUE(guest.permit({nth(6000), {nth(6000).ip, 7}}).success());
+  EXPECT_EQ(permissions(), kMaxPermissionsPerAllocation);
 }
 
 struct Relayed : CreatePermission {
