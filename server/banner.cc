@@ -52,9 +52,9 @@ std::string relay_line(const Plan& plan) {
 
 // The start page is opened with the same invitation as the room.
 std::string start_page(const BannerFacts& facts) {
-  const std::size_t fragment = facts.call_path.find('#');
+  const std::size_t fragment = facts.call_room.find('#');
   return facts.public_url + "/" +
-         (fragment == std::string::npos ? "" : facts.call_path.substr(fragment));
+         (fragment == std::string::npos ? "" : facts.call_room.substr(fragment));
 }
 
 std::string api_line(const Plan& plan, const std::string& public_url) {
@@ -97,7 +97,7 @@ std::string banner_text(const Plan& plan, const BoundAddresses& bound, const Ban
   text += facts.ice_servers;
   if (!text.ends_with('\n')) text += '\n';
   text += '\n';
-  add("call room", facts.public_url + facts.call_path);
+  add("call room", facts.call_room);
   add("start page", start_page(facts));
   add("API", api_line(plan, facts.public_url));
   if (plan.config.open_rooms) text += kOpenRoomsWarning;

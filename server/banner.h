@@ -25,7 +25,7 @@ void print_banner(const Plan& plan, const BoundAddresses& bound, const signaling
 enum class Emphasis : std::uint8_t { kPlain, kBold };
 struct BannerFacts {
   std::string ice_servers;  // JSON
-  std::string call_path;    // "/call/quiet-otter-42#k=..."
+  std::string call_room;    // "http://192.0.2.1:3478/call/quiet-otter-42#k=..."
   std::string public_url;
 };
 std::string banner_text(const Plan& plan, const BoundAddresses& bound, const BannerFacts& facts,

@@ -77,7 +77,8 @@ constexpr std::array kOptions = {
            "Never hand trains of packets to the kernel (UDP_SEGMENT). For network drivers that "
            "damage them.",
            set_switch<&Config::segmentation, false>},
-    Option{"realm", "NAME", kCredentials, kOnce, kPublic, "realm", "the --public-host, else turnpike",
+    Option{"realm", "NAME", kCredentials, kOnce, kPublic, "realm",
+           "the --public-host, else turnpike",
            "Realm of the long-term credentials.",
            set_realm},
     Option{"static-auth-secret", "SECRET", kCredentials, kRepeatable, kSecret, "static-auth-secret",

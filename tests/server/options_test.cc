@@ -81,22 +81,23 @@ TEST(CommandLine, WithoutOptionsEverythingHasItsDefault) {
   EXPECT_THAT(config.notices, IsEmpty());
 }
 
-TEST(CommandLine, EveryOptionOfTheTableReachesItsField) {
-  ScratchDir dir;
-  const std::string secrets = dir.write("secrets", "second\n");
-  const std::string users = dir.write("users", "bob:b:c\n");
-  const std::string keys = dir.write("keys", "key-two\n");
-  const Config config = config_of({"--listening-ip",
-                                   "192.0.2.1",
-                                   "--listening-ip=[2001:db8::1]",
-                                   "--listening-port",
-                                   "1000",
-                                   "--tls-listening-port=443",
-                                   "--http-port",
-                                   "80",
-                                   "--http-port",
-                                   "8080",
-                                   "--relay-ip",
+TEST(CommandLine, WhereToListenReachesItsFields) {
+  const Config config =
+      config_of({"--listening-ip", "192.0.2.1", "--listening-ip=[2001:db8::1]", "--listening-port",
+                 "1000", "--tls-listening-port=443", "--http-port", "80", "--http-port", "8080",
+                 "--public-host", "Turn.Example.ORG", "--cert", "c.pem", "--pkey", "k.pem"});
+  EXPECT_THAT(config.listening_ips,
+              ElementsAre(*IpAddress::parse("192.0.2.1"), *IpAddress::parse("2001:db8::1")));
+  EXPECT_EQ(config.listening_port, 1000);
+  EXPECT_EQ(config.tls_listening_port, 443);
+  EXPECT_THAT(config.http_ports, ElementsAre(80, 8080));
+  EXPECT_EQ(config.public_host, "turn.example.org");
+  EXPECT_EQ(config.certificate_file, "c.pem");
+  EXPECT_EQ(config.key_file, "k.pem");
+}
+
+TEST(CommandLine, HowToRelayReachesItsFields) {
+  const Config config = config_of({"--relay-ip",
                                    "192.0.2.2",
                                    "--external-ip",
                                    "203.0.113.1/192.0.2.2",
@@ -104,20 +105,6 @@ TEST(CommandLine, EveryOptionOfTheTableReachesItsField) {
                                    "50000",
                                    "--max-port",
                                    "50100",
-                                   "--realm",
-                                   "example.org",
-                                   "--user",
-                                   "alice:wonder:land",
-                                   "--user-file",
-                                   users,
-                                   "--static-auth-secret",
-                                   "first",
-                                   "--static-auth-secret-file",
-                                   secrets,
-                                   "--cert",
-                                   "c.pem",
-                                   "--pkey",
-                                   "k.pem",
                                    "--allowed-peer-ip",
                                    "10.0.0.0/8",
                                    "--denied-peer-ip",
@@ -129,54 +116,45 @@ TEST(CommandLine, EveryOptionOfTheTableReachesItsField) {
                                    "--unauthorized-ratelimit-rps",
                                    "5",
                                    "--rfc5766-channel-numbers",
-                                   "--public-host",
-                                   "Turn.Example.ORG",
-                                   "--api-key",
-                                   "key-one",
-                                   "--api-key-file",
-                                   keys,
-                                   "--open-rooms",
-                                   "--workers",
-                                   "3",
-                                   "--static",
-                                   "/srv",
-                                   "--state-dir",
-                                   "/state",
-                                   "--no-udp-gso",
-                                   "--allowed-origin",
-                                   "https://App.example.org:8443"});
-  EXPECT_THAT(config.listening_ips,
-              ElementsAre(*IpAddress::parse("192.0.2.1"), *IpAddress::parse("2001:db8::1")));
-  EXPECT_EQ(config.listening_port, 1000);
-  EXPECT_EQ(config.tls_listening_port, 443);
-  EXPECT_THAT(config.http_ports, ElementsAre(80, 8080));
+                                   "--no-udp-gso"});
   EXPECT_THAT(config.relay_ips, ElementsAre(IpAddress::v4(192, 0, 2, 2)));
   ASSERT_THAT(config.external_ips, SizeIs(1));
   EXPECT_EQ(config.external_ips[0].external, IpAddress::v4(203, 0, 113, 1));
   EXPECT_EQ(config.external_ips[0].local, IpAddress::v4(192, 0, 2, 2));
   EXPECT_EQ(config.min_port, 50000);
   EXPECT_EQ(config.max_port, 50100);
-  EXPECT_EQ(config.realm, "example.org");
-  ASSERT_THAT(config.users, SizeIs(2));
-  EXPECT_EQ(config.users[0].name, "alice");
-  EXPECT_EQ(config.users[0].password, "wonder:land");
-  EXPECT_EQ(config.users[1].password, "b:c");
-  EXPECT_THAT(config.shared_secrets, ElementsAre("first", "second"));
-  EXPECT_EQ(config.certificate_file, "c.pem");
-  EXPECT_EQ(config.key_file, "k.pem");
   EXPECT_THAT(config.allowed_peers, ElementsAre(*IpRange::parse("10.0.0.0/8")));
   EXPECT_THAT(config.denied_peers, ElementsAre(*IpRange::parse("198.51.100.1-198.51.100.9")));
   EXPECT_EQ(config.quota.per_user, 7u);
   EXPECT_EQ(config.quota.total, 70u);
   EXPECT_EQ(config.unauthorized_replies_per_second, 5u);
   EXPECT_TRUE(config.rfc5766_channel_numbers);
-  EXPECT_EQ(config.public_host, "turn.example.org");
+  EXPECT_FALSE(config.segmentation);
+}
+
+TEST(CommandLine, WhoMayRelayReachesItsFields) {
+  ScratchDir dir;
+  const Config config =
+      config_of({"--realm", "example.org", "--user", "alice:wonder:land", "--user-file",
+                 dir.write("users", "bob:b:c\n"), "--static-auth-secret", "first",
+                 "--static-auth-secret-file", dir.write("secrets", "second\n"), "--api-key",
+                 "key-one", "--api-key-file", dir.write("keys", "key-two\n"), "--open-rooms"});
+  EXPECT_EQ(config.realm, "example.org");
+  ASSERT_THAT(config.users, SizeIs(2));
+  EXPECT_EQ(config.users[0].name, "alice");
+  EXPECT_EQ(config.users[0].password, "wonder:land");
+  EXPECT_EQ(config.users[1].password, "b:c");
+  EXPECT_THAT(config.shared_secrets, ElementsAre("first", "second"));
   EXPECT_THAT(config.api_keys, ElementsAre("key-one", "key-two"));
   EXPECT_TRUE(config.open_rooms);
+}
+
+TEST(CommandLine, TheRestReachesItsFields) {
+  const Config config = config_of({"--workers", "3", "--static", "/srv", "--state-dir", "/state",
+                                   "--allowed-origin", "https://App.example.org:8443"});
   EXPECT_EQ(config.workers, 3u);
   EXPECT_EQ(config.static_dir, "/srv");
   EXPECT_EQ(config.state_dir, "/state");
-  EXPECT_FALSE(config.segmentation);
   EXPECT_THAT(config.allowed_origins, ElementsAre("https://app.example.org:8443"));
 }
 

@@ -420,7 +420,8 @@ TEST(Banner, HasWhatAnOperatorNeeds) {
   const Plan plan = plan_of(std::move(config));
   const std::string text =
       banner_text(plan, bound_as_planned(plan),
-                  {"[{\"urls\":[]}]", "/call/quiet-otter-42#k=abc", "http://203.0.113.1:3478"},
+                  {"[{\"urls\":[]}]", "http://203.0.113.1:3478/call/quiet-otter-42#k=abc",
+                   "http://203.0.113.1:3478"},
                   Emphasis::kPlain);
   EXPECT_THAT(text, HasSubstr("UDP         127.0.0.1:3478  10.0.0.4:3478"));
   EXPECT_THAT(text, HasSubstr("TCP         0.0.0.0:3478  [::]:3478"));
@@ -439,9 +440,9 @@ TEST(Banner, OpenRoomsAreLoud) {
   Config config;
   config.open_rooms = true;
   const Plan plan = plan_of(std::move(config));
-  EXPECT_THAT(
-      banner_text(plan, bound_as_planned(plan), {"[]", "/call/x", "http://h"}, Emphasis::kPlain),
-      HasSubstr("WARNING: --open-rooms"));
+  EXPECT_THAT(banner_text(plan, bound_as_planned(plan), {"[]", "http://h/call/x", "http://h"},
+                          Emphasis::kPlain),
+              HasSubstr("WARNING: --open-rooms"));
 }
 
 TEST(Banner, ShowsNoSecret) {
@@ -449,8 +450,8 @@ TEST(Banner, ShowsNoSecret) {
   config.shared_secrets = {"hushhush"};
   config.api_keys = {"open-sesame"};
   const Plan plan = plan_of(std::move(config));
-  const std::string text =
-      banner_text(plan, bound_as_planned(plan), {"[]", "/call/x", "http://h"}, Emphasis::kBold);
+  const std::string text = banner_text(plan, bound_as_planned(plan),
+                                       {"[]", "http://h/call/x", "http://h"}, Emphasis::kBold);
   EXPECT_THAT(text, AllOf(Not(HasSubstr("hushhush")), Not(HasSubstr("open-sesame"))));
 }
 

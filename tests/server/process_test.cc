@@ -3,27 +3,17 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <functional>
 #include <string>
 
 #include "server/cpus.h"
 #include "server/privileges.h"
+#include "tests/server/child.h"
 #include "tests/server/scratch_dir.h"
 
 namespace turnpike::server {
 namespace {
-
-// Runs in a process of its own, because what is tried cannot be undone; answers its exit code.
-int in_child(const std::function<int()>& body) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(body());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 TEST(Cpus, AQuotaOfVersionTwoCountsInWholeCpus) {
   ScratchDir root;
@@ -104,10 +94,11 @@ TEST(Privileges, IdMapsOfUserNamespacesAreUnderstood) {
 }
 
 TEST(Privileges, AnOrdinaryUserStaysWhoTheyAre) {
-  if (::geteuid() == 0) GTEST_SKIP() << "this is root";
-  const uid_t before = ::geteuid();
-  EXPECT_TRUE(drop_privileges(Plan{}).has_value());
-  EXPECT_EQ(::geteuid(), before);
+  EXPECT_EQ(in_ordinary_child([] {
+              const uid_t before = ::geteuid();
+              return drop_privileges(Plan{}).has_value() && ::geteuid() == before ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(Privileges, RootIsGivenUpForGood) {

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace turnpike::server {
 
@@ -17,7 +18,11 @@ class ScratchDir {
     std::string pattern = (std::filesystem::temp_directory_path() / "turnpike-XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
   }
-  ~ScratchDir() { std::filesystem::remove_all(path_); }
+  ~ScratchDir() {
+    ::chmod(path_.c_str(), 0700);
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
   ScratchDir(const ScratchDir&) = delete;
   ScratchDir& operator=(const ScratchDir&) = delete;
 

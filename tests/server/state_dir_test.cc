@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "tests/server/child.h"
 #include "tests/server/scratch_dir.h"
 
 namespace turnpike::server {
@@ -171,13 +172,32 @@ TEST_F(StateDirTest, AFileInPlaceOfTheFolderIsRefused) {
 }
 
 TEST_F(StateDirTest, OneThatCannotBeWrittenSaysWhatToPass) {
-  if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
-  ::chmod(scratch_.path().c_str(), 0500);
-  const StateDir state = open(scratch_.path());
-  EXPECT_THAT(error_of(state.secret("secret", random_)), HasSubstr("--state-dir"));
-  const auto below = StateDir::open(scratch_.path_of("below"), current_caller());
-  ASSERT_FALSE(below.has_value());
-  EXPECT_THAT(below.error().message, HasSubstr("--state-dir"));
+  ::chmod(scratch_.path().c_str(), 0555);
+  const auto says_it = [](const Error& error) {
+    return error.message.find("--state-dir") != std::string::npos;
+  };
+  EXPECT_EQ(in_ordinary_child([&] {
+              const auto state = StateDir::open(scratch_.path(), current_caller());
+              if (!state) return 1;
+              const auto secret = state->secret("secret", random_);
+              if (secret || !says_it(secret.error())) return 2;
+              const auto below = StateDir::open(scratch_.path_of("below"), current_caller());
+              return !below && says_it(below.error()) ? 0 : 3;
+            }),
+            0);
+}
+
+TEST_F(StateDirTest, AReadableSecretNeedsNoPermissionToWrite) {
+  ASSERT_TRUE(open(scratch_.path()).secret("secret", random_).has_value());
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(scratch_.path_of("secret").c_str(), kOrdinaryUser, kOrdinaryUser), 0);
+  }
+  ::chmod(scratch_.path().c_str(), 0555);
+  EXPECT_EQ(in_ordinary_child([&] {
+              const auto state = StateDir::open(scratch_.path(), current_caller());
+              return state && state->secret("secret", random_) ? 0 : 1;
+            }),
+            0);
 }
 
 TEST_F(StateDirTest, RootGivesWhatItCreatesToTheSystemUser) {
