@@ -67,6 +67,7 @@ class Server::Core {
   // requests.cc: their tools
   struct AllocateWish {
     Family family = Family::kIPv4;
+    PortParity parity = PortParity::kAny;
     seconds lifetime{0};
     bool second_family = false;
   };

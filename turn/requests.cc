@@ -30,6 +30,17 @@ bool is_malformed_u32(const MessageView& message, Attribute attribute) {
   return message.has(attribute) && !message.u32(attribute);
 }
 
+// Step 8: the R bit asks to reserve the next port as well, which this server does not offer; it
+// cannot satisfy the request then (508), and clients ask again without.
+Expected<PortParity, ErrorCode> read_even_port(const MessageView& message) {
+  const auto value = message.value(Attribute::kEvenPort);
+  if (!value) return PortParity::kAny;
+  if (value->size() != 1) return unexpected(ErrorCode::kBadRequest);
+  constexpr std::uint8_t kReserveNext = 0x80;
+  if ((value->front() & kReserveNext) != 0) return unexpected(ErrorCode::kInsufficientCapacity);
+  return PortParity::kEven;
+}
+
 // ADDRESS-ERROR-CODE for the IPv6 leg of a dual allocation (RFC 8656 section 18.12): family,
 // reserved bits, class, number, phrase.
 void add_second_family_error(Builder& builder) {
@@ -199,6 +210,9 @@ Expected<Server::Core::AllocateWish, ErrorCode> Server::Core::read_allocate_wish
     if (!is_v6) return unexpected(ErrorCode::kBadRequest);
     wish.second_family = true;
   }
+  const auto parity = read_even_port(message);
+  if (!parity) return unexpected(parity.error());
+  wish.parity = *parity;
   wish.lifetime = grant(message.u32(Attribute::kLifetime));
   return wish;
 }
@@ -216,7 +230,7 @@ Expected<Allocation*, ErrorCode> Server::Core::open_allocation(const Request& re
   }
   Allocation& allocation = allocations_.create(request.path, request.name);
   statistics_.allocations.add();
-  const auto relay = request.sink.open_relay({wish.family, allocation.handle.pack()});
+  const auto relay = request.sink.open_relay({wish.family, wish.parity, allocation.handle.pack()});
   if (!relay) {
     bury(allocation);
     return unexpected(relay.error() == RelayError::kFamilyNotSupported

@@ -20,8 +20,10 @@ using stun::Method;
 // Known to the table, not offered by this server: a request that depends on one must fail, not be
 // half understood. (RFC 8656 section 7.2 steps 4, 5 and 8; RFC 6062; RFC 8489 section 14.4.)
 constexpr std::array kNotOffered = {
-    Attribute::kEvenPort,     Attribute::kReservationToken, Attribute::kDontFragment,
-    Attribute::kConnectionId, Attribute::kUserhash,
+    Attribute::kReservationToken,
+    Attribute::kDontFragment,
+    Attribute::kConnectionId,
+    Attribute::kUserhash,
 };
 
 bool is_not_offered(std::uint16_t type) {

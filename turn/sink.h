@@ -31,8 +31,12 @@ struct RelayHandle {
   bool operator==(const RelayHandle&) const = default;
 };
 
+// EVEN-PORT (RFC 8656 section 18.6), for clients that put RTP on an even port.
+enum class PortParity : std::uint8_t { kAny, kEven };
+
 struct RelayWish {
   Family family = Family::kIPv4;
+  PortParity parity = PortParity::kAny;
   // Comes back with every packet of this relay: Server::on_peer's `owner`.
   std::uint64_t owner = 0;
 };
