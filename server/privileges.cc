@@ -17,6 +17,14 @@
 
 #include "base/log.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define TURNPIKE_HAS_LEAK_SANITIZER 1
+#elif defined(__has_feature)
+#define TURNPIKE_HAS_LEAK_SANITIZER __has_feature(address_sanitizer)
+#else
+#define TURNPIKE_HAS_LEAK_SANITIZER 0
+#endif
+
 namespace turnpike::server {
 namespace {
 
@@ -120,7 +128,7 @@ std::optional<std::string> prepare_process() {
 void forbid_core_dumps() {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
-#if defined(__SANITIZE_ADDRESS__)
+#if TURNPIKE_HAS_LEAK_SANITIZER
   // LeakSanitizer looks at the process through ptrace when it ends.
   ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 #else

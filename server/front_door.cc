@@ -1,0 +1,232 @@
+#include "server/front_door.h"
+
+#include <cerrno>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "net/syscalls.h"
+
+namespace turnpike::server {
+namespace {
+
+enum class Peeked : std::uint8_t { kByte, kNothingYet, kClosed };
+
+// Looks at the first byte and leaves it where it is: OpenSSL reads from the descriptor itself.
+Peeked peek(int fd, std::uint8_t& byte) {
+  iovec piece{&byte, 1};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  ssize_t got = 0;
+  do {
+    got = net::syscalls().recvmsg(fd, &message, MSG_PEEK);
+  } while (got < 0 && errno == EINTR);
+  if (got > 0) return Peeked::kByte;
+  const bool empty = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  return empty ? Peeked::kNothingYet : Peeked::kClosed;
+}
+
+}  // namespace
+
+FrontDoor::FrontDoor(net::Loop& loop, const net::TlsContext* tls, Owner& owner,
+                     const Limits& limits)
+    : loop_(loop), tls_(tls), owner_(owner), limits_(limits), connections_(limits.connections) {
+  CHECK(limits.undecided > 0 && limits.idle > 0);
+}
+
+FrontDoor::~FrontDoor() { close_all(); }
+
+FrontDoor::Connection::~Connection() {
+  first_byte.reset();
+  if (fd >= 0) net::syscalls().close(fd);
+}
+
+void FrontDoor::accept(int fd, PortKind kind) {
+  statistics_.accepted.add();
+  const ConnectionHandle handle = connections_.emplace(*this, fd, kind);
+  if (!handle) {
+    statistics_.closed_crowded.add();
+    net::syscalls().close(fd);
+    return;
+  }
+  Connection& connection = *connections_.find(handle);
+  connection.self = handle;
+  connection.timer.name(0, handle.pack());
+  wheel_.arm(connection.timer, loop_.tick().mono + kDecisionTime);
+  enqueue(connection, undecided_);
+  make_room(undecided_, limits_.undecided);
+  on_first_byte(connection);
+}
+
+void FrontDoor::on_first_byte(Connection& connection) {
+  std::uint8_t byte = 0;
+  const Peeked peeked = peek(connection.fd, byte);
+  if (peeked == Peeked::kClosed) return close(connection);
+  if (peeked == Peeked::kNothingYet) {
+    if (connection.first_byte) return;
+    connection.first_byte = std::make_unique<net::Poll>(
+        loop_, connection.fd, [this, &connection](int) { on_first_byte(connection); });
+    connection.first_byte->watch(net::Poll::kReadable);
+    return;
+  }
+  connection.first_byte.reset();
+  const auto certificate = tls_ == nullptr ? Certificate::kNone : Certificate::kHave;
+  switch (admit_plain(connection.kind, byte, certificate)) {
+    case Protocol::kUnknown:
+      return close(connection, statistics_.closed_unknown);
+    case Protocol::kTls:
+      open_stream(connection, tls_);
+      return connection.stream->start(connection);
+    case Protocol::kTurn:
+      open_stream(connection, nullptr);
+      begin_turn(connection);
+      return connection.stream->start(connection);
+    case Protocol::kHttp:
+      open_stream(connection, nullptr);
+      return hand_over(connection, {});
+  }
+}
+
+void FrontDoor::open_stream(Connection& connection, const net::TlsContext* tls) {
+  connection.stream = net::Stream::accept(loop_, std::exchange(connection.fd, -1), tls);
+}
+
+// ALPN binds the connection to its protocol: whoever said stun.turn can never reach HTTP, and the
+// other way round, so that no page can be tricked into speaking one to the other (ALPACA).
+void FrontDoor::on_secured(Connection& connection) {
+  switch (protocol_of_alpn(connection.stream->alpn())) {
+    case Protocol::kTurn:
+      return begin_turn(connection);
+    case Protocol::kHttp:
+      return hand_over(connection, {});
+    default:
+      return;  // the first decrypted byte decides
+  }
+}
+
+void FrontDoor::on_bytes(Connection& connection, ByteView bytes) {
+  if (bytes.empty()) return;
+  if (connection.protocol == Protocol::kUnknown) {
+    const Protocol protocol = admit_decrypted(bytes.front());
+    if (protocol == Protocol::kHttp) return hand_over(connection, bytes);
+    if (protocol != Protocol::kTurn) return close(connection, statistics_.closed_unknown);
+    begin_turn(connection);
+  }
+  relay(connection, bytes);
+}
+
+void FrontDoor::on_end(Connection& connection, net::Stream::Receiver::End end) {
+  if (end == net::Stream::Receiver::End::kTlsFailed) statistics_.closed_tls.add();
+  close(connection);
+}
+
+void FrontDoor::begin_turn(Connection& connection) {
+  statistics_.turn.add();
+  connection.protocol = Protocol::kTurn;
+  const net::Stream& stream = *connection.stream;
+  connection.path.transport = stream.secure() ? turn::Transport::kTls : turn::Transport::kTcp;
+  connection.path.local = stream.local();
+  connection.path.remote = stream.remote();
+  connection.path.stream = connection.self.pack();
+}
+
+void FrontDoor::hand_over(Connection& connection, ByteView unread) {
+  statistics_.http.add();
+  owner_.take_http(std::move(connection.stream), unread);
+  close(connection);
+}
+
+void FrontDoor::relay(Connection& connection, ByteView bytes) {
+  connection.framer.feed(bytes);
+  ByteView message;
+  bool complete = false;
+  turn::StreamFramer::Result result = connection.framer.next(message);
+  while (result == turn::StreamFramer::Result::kMessage) {
+    complete = true;
+    owner_.on_stream_message(connection.path, message);
+    result = connection.framer.next(message);
+  }
+  if (result == turn::StreamFramer::Result::kGarbage) {
+    return close(connection, statistics_.closed_garbage);
+  }
+  connection.framer.keep_rest();
+  if (complete) heard(connection);
+}
+
+// Only connections without an allocation are watched; the others live as long as it does.
+void FrontDoor::heard(Connection& connection) {
+  if (connection.queue == nullptr) return;
+  connection.last_heard = loop_.tick().mono;
+  if (connection.queue == &undecided_) {
+    wheel_.arm(connection.timer, connection.last_heard + kIdleTime);
+  }
+  enqueue(connection, idle_);
+  make_room(idle_, limits_.idle);
+}
+
+// Called from inside the relay's inputs, so nothing is closed here: close() would call it back.
+void FrontDoor::on_allocation(std::uint64_t stream, Allocation allocation) {
+  Connection* connection = connections_.find(ConnectionHandle::unpack(stream));
+  if (connection == nullptr) return;
+  if (allocation == Allocation::kHeld) {
+    leave_queue(*connection);
+    connection->timer.disarm();
+    return;
+  }
+  connection->last_heard = loop_.tick().mono;
+  enqueue(*connection, idle_);
+  wheel_.arm(connection->timer, connection->last_heard + kIdleTime);
+}
+
+net::Stream* FrontDoor::find_stream(std::uint64_t stream) {
+  Connection* connection = connections_.find(ConnectionHandle::unpack(stream));
+  return connection == nullptr ? nullptr : connection->stream.get();
+}
+
+void FrontDoor::on_time(Tick now) {
+  while (const Timer* timer = wheel_.take_expired(now.mono)) {
+    Connection* connection = connections_.find(ConnectionHandle::unpack(timer->subject()));
+    CHECK(connection != nullptr);  // a timer lives inside what it times
+    if (connection->queue == &undecided_) {
+      close(*connection, statistics_.closed_late);
+    } else if (connection->last_heard + kIdleTime <= now.mono) {
+      close(*connection, statistics_.closed_idle);
+    } else {
+      wheel_.arm(connection->timer, connection->last_heard + kIdleTime);
+    }
+  }
+}
+
+void FrontDoor::close_all() {
+  connections_.for_each([this](ConnectionHandle, Connection& connection) { close(connection); });
+}
+
+void FrontDoor::close(Connection& connection, Counter& reason) {
+  reason.add();
+  close(connection);
+}
+
+// The relay learns of it while the connection can still be found.
+void FrontDoor::close(Connection& connection) {
+  if (connection.protocol == Protocol::kTurn) owner_.on_stream_gone(connection.path);
+  leave_queue(connection);
+  connections_.erase(connection.self);
+}
+
+void FrontDoor::enqueue(Connection& connection, Queue& queue) {
+  leave_queue(connection);
+  queue.push_back(connection);
+  connection.queue = &queue;
+}
+
+void FrontDoor::leave_queue(Connection& connection) {
+  Queue* queue = std::exchange(connection.queue, nullptr);
+  if (queue != nullptr) queue->erase(queue->iterator_to(connection));
+}
+
+void FrontDoor::make_room(Queue& queue, std::uint32_t limit) {
+  while (queue.size() > limit) close(queue.front(), statistics_.closed_crowded);
+}
+
+}  // namespace turnpike::server

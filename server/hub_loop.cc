@@ -1,0 +1,205 @@
+#include "server/hub_loop.h"
+
+#include <uv.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace turnpike::server {
+
+using signaling::ConnectionHandle;
+
+// One connection: a stream on one side, a handle of the service on the other.
+struct HubLoop::Visitor final : net::Stream::Receiver {
+  Visitor(HubLoop& its_hub, std::unique_ptr<net::Stream> its_stream)
+      : hub(its_hub), stream(std::move(its_stream)) {}
+  ~Visitor() override { hub.file_bytes_ -= file_bytes; }
+  void on_secured(net::Stream&) override {}
+  void on_bytes(net::Stream&, ByteView bytes) override { hub.on_bytes(*this, bytes); }
+  void on_drained(net::Stream&) override { hub.on_drained(*this); }
+  void on_end(net::Stream&, End) override { hub.on_end(*this); }
+
+  HubLoop& hub;
+  std::unique_ptr<net::Stream> stream;
+  ConnectionHandle handle;  // empty once the service has closed it
+  std::uint64_t file_bytes = 0;
+  MonoTime leave_by = MonoTime::never();
+  std::size_t queued = 0;                               // when leave_by was set
+  std::list<std::unique_ptr<Visitor>>::iterator place;  // in leaving_
+};
+
+HubLoop::HubLoop(signaling::Settings settings, Wiring wiring)
+    : loop_(wiring.loop),
+      wiring_(std::move(wiring)),
+      service_(std::move(settings), wiring_.random),
+      timer_(loop_, [this] { on_time(); }),
+      mail_arrived_(loop_, [this] { on_mail(); }),
+      mailbox_(kMailboxCapacity, [this] { mail_arrived_.wake(); }) {
+  loop_.on_flush([this] { end_turn(); });
+}
+
+HubLoop::~HubLoop() = default;
+
+bool HubLoop::post(net::Stream::Released released) { return mailbox_.post(std::move(released)); }
+
+void HubLoop::on_mail() {
+  for (net::Stream::Released& released : mailbox_.take_all()) {
+    Visitor* visitor = admit(net::Stream::adopt(loop_, std::move(released)));
+    if (visitor != nullptr) visitor->stream->start(*visitor);
+  }
+}
+
+void HubLoop::take(std::unique_ptr<net::Stream> stream, ByteView unread) {
+  Visitor* visitor = admit(std::move(stream));
+  if (visitor == nullptr) return;
+  visitor->stream->start(*visitor);
+  if (!unread.empty()) on_bytes(*visitor, unread);
+}
+
+HubLoop::Visitor* HubLoop::admit(std::unique_ptr<net::Stream> stream) {
+  if (shut_down_done_) return nullptr;
+  const signaling::ConnectionOrigin origin{stream->remote(), stream->local(), stream->secure()};
+  const ConnectionHandle handle = service_.on_connected(loop_.tick(), origin);
+  if (!handle) return nullptr;
+  auto visitor = std::make_unique<Visitor>(*this, std::move(stream));
+  visitor->handle = handle;
+  return visitors_.emplace(handle.pack(), std::move(visitor)).first->second.get();
+}
+
+HubLoop::Visitor* HubLoop::find(ConnectionHandle connection) {
+  const auto found = visitors_.find(connection.pack());
+  return found == visitors_.end() ? nullptr : found->second.get();
+}
+
+// The service may close the connection from inside on_bytes(): the visitor is looked up again.
+void HubLoop::on_bytes(Visitor& visitor, ByteView bytes) {
+  const ConnectionHandle handle = visitor.handle;
+  if (!handle) return;  // already leaving
+  if (wiring_.sharing == Sharing::kOwnLoop) {
+    return service_.on_bytes(loop_.tick(), handle, bytes, *this);
+  }
+  const std::uint64_t before = uv_hrtime();
+  service_.on_bytes(loop_.tick(), handle, bytes, *this);
+  spent_ += Duration(static_cast<std::int64_t>(uv_hrtime() - before));
+  if (spent_ < kBudget) return;
+  Visitor* still_here = find(handle);
+  if (still_here == nullptr) return;
+  still_here->stream->pause_reading();
+  resting_.push_back(handle);
+}
+
+void HubLoop::on_drained(Visitor& visitor) { file_bytes_ -= std::exchange(visitor.file_bytes, 0); }
+
+void HubLoop::on_end(Visitor& visitor) {
+  if (!visitor.handle) {
+    leaving_.erase(visitor.place);
+    return finish_if_empty();
+  }
+  const ConnectionHandle handle = visitor.handle;
+  visitors_.erase(handle.pack());
+  service_.on_disconnected(loop_.tick(), handle, *this);
+  finish_if_empty();
+}
+
+std::size_t HubLoop::write(ConnectionHandle connection, ByteView bytes) {
+  Visitor* visitor = find(connection);
+  if (visitor == nullptr) return 0;
+  visitor->stream->write(bytes);
+  return visitor->stream->queued_bytes();
+}
+
+void HubLoop::close(ConnectionHandle connection) {
+  const auto found = visitors_.find(connection.pack());
+  if (found == visitors_.end()) return;
+  leaving_.push_back(std::move(found->second));
+  visitors_.erase(found);
+  Visitor& visitor = *leaving_.back();
+  visitor.handle = {};
+  visitor.leave_by = loop_.tick().mono + kFarewell;
+  visitor.queued = visitor.stream->queued_bytes();
+  visitor.place = std::prev(leaving_.end());
+  visitor.stream->finish();
+}
+
+void HubLoop::revoke(std::string_view name, WallTime until) { wiring_.revoke(name, until); }
+
+void HubLoop::read_file(ConnectionHandle connection, std::string_view path) {
+  if (wiring_.files == nullptr || file_bytes_ >= kMaxFileBytes) {
+    return service_.on_file(loop_.tick(), connection, signaling::FileAnswer{}, *this);
+  }
+  ++reads_;
+  wiring_.files->read(loop_, path, [this, connection](const signaling::FileAnswer& answer) {
+    --reads_;
+    on_file(connection, answer);
+    finish_if_empty();
+  });
+}
+
+void HubLoop::on_file(ConnectionHandle connection, const signaling::FileAnswer& answer) {
+  Visitor* visitor = find(connection);
+  if (visitor == nullptr) return;
+  // Smaller ones leave without ever filling a queue, and on_drained() tells of full ones only.
+  if (answer.content.size() > net::Stream::kHighWatermark) {
+    visitor->file_bytes += answer.content.size();
+    file_bytes_ += answer.content.size();
+  }
+  service_.on_file(loop_.tick(), connection, answer, *this);
+}
+
+void HubLoop::on_time() {
+  const Tick now = loop_.tick();
+  service_.on_time(now, *this);
+  cut_stuck(now.mono);
+  if (shut_down_by_ <= now.mono) {
+    shut_down_by_ = MonoTime::never();
+    leaving_.clear();
+    visitors_.clear();
+  }
+  finish_if_empty();
+}
+
+void HubLoop::cut_stuck(MonoTime now) {
+  while (!leaving_.empty() && leaving_.front()->leave_by <= now) {
+    Visitor& visitor = *leaving_.front();
+    const std::size_t queued = visitor.stream->queued_bytes();
+    if (queued == 0 || queued >= visitor.queued) {
+      leaving_.pop_front();
+      continue;
+    }
+    visitor.queued = queued;
+    visitor.leave_by = now + kFarewell;
+    leaving_.splice(leaving_.end(), leaving_, leaving_.begin());
+  }
+}
+
+// Twice a turn, after the sockets were served and before the loop blocks.
+void HubLoop::end_turn() {
+  spent_ = Duration(0);
+  for (const ConnectionHandle handle : std::exchange(resting_, {})) {
+    if (Visitor* visitor = find(handle)) visitor->stream->resume_reading();
+  }
+  timer_.arm(next_deadline());
+}
+
+MonoTime HubLoop::next_deadline() const {
+  MonoTime next = std::min(service_.next_deadline(), shut_down_by_);
+  return leaving_.empty() ? next : std::min(next, leaving_.front()->leave_by);
+}
+
+void HubLoop::shut_down(std::function<void()> done) {
+  if (shut_down_done_) return;
+  shut_down_done_ = std::move(done);
+  shut_down_by_ = loop_.tick().mono + kShutdownTime;
+  service_.shut_down(loop_.tick(), *this);
+  finish_if_empty();
+}
+
+void HubLoop::finish_if_empty() {
+  if (!shut_down_done_ || !visitors_.empty() || !leaving_.empty() || reads_ > 0) return;
+  if (std::exchange(finished_, true)) return;
+  shut_down_done_();
+}
+
+}  // namespace turnpike::server

@@ -1,0 +1,99 @@
+// HubLoop: where HTTP and WebSocket connections live. It hosts the one signaling::Service on a
+// loop: with one worker that worker's own loop, with more a loop of its own on the main thread.
+// Gives the service its bytes, its time and its files, and carries out what it says.
+//
+// Where relay and signaling share a loop, signaling may use kBudget of a turn; connections beyond
+// it wait for the next one, so that a burst of joins does not hold up a relayed packet for long.
+// Everything runs on the loop's thread except post().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mailbox.h"
+#include "base/random.h"
+#include "net/loop.h"
+#include "net/stream.h"
+#include "server/static_files.h"
+#include "signaling/service.h"
+
+namespace turnpike::server {
+
+class HubLoop final : private signaling::Outlet {
+ public:
+  static constexpr std::size_t kMailboxCapacity = 4096;
+  // After close(), a reader that takes nothing for this long is cut.
+  static constexpr seconds kFarewell{10};
+  static constexpr seconds kShutdownTime{2};
+  static constexpr Duration kBudget = milliseconds(1);
+  // Files being sent to readers that may be slow; beyond it files are refused.
+  static constexpr std::uint64_t kMaxFileBytes = 512u << 20;
+
+  enum class Sharing : std::uint8_t { kOwnLoop, kWithRelay };
+  struct Wiring {
+    net::Loop& loop;
+    Random& random;
+    Sharing sharing = Sharing::kOwnLoop;
+    const StaticFiles* files = nullptr;  // nullptr: no --static
+    // A member left: every worker must hear of it.
+    std::function<void(std::string_view name, WallTime until)> revoke;
+  };
+
+  HubLoop(signaling::Settings settings, Wiring wiring);
+  ~HubLoop() override;
+
+  // Any thread. False when the mailbox is full; the connection is closed then.
+  [[nodiscard]] bool post(net::Stream::Released released);
+  // The loop's thread: a stream that lives on this loop already.
+  void take(std::unique_ptr<net::Stream> stream, ByteView unread);
+  // The loop's thread: says goodbye to everybody, waits for file reads under way, calls `done`.
+  void shut_down(std::function<void()> done);
+
+  const signaling::Service& service() const { return service_; }
+
+ private:
+  struct Visitor;
+
+  std::size_t write(signaling::ConnectionHandle connection, ByteView bytes) override;
+  void close(signaling::ConnectionHandle connection) override;
+  void revoke(std::string_view name, WallTime until) override;
+  void read_file(signaling::ConnectionHandle connection, std::string_view path) override;
+
+  Visitor* admit(std::unique_ptr<net::Stream> stream);
+  Visitor* find(signaling::ConnectionHandle connection);
+  void on_bytes(Visitor& visitor, ByteView bytes);
+  void on_drained(Visitor& visitor);
+  void on_end(Visitor& visitor);
+  void on_mail();
+  void on_file(signaling::ConnectionHandle connection, const signaling::FileAnswer& answer);
+  void on_time();
+  void end_turn();
+  void cut_stuck(MonoTime now);
+  void finish_if_empty();
+  MonoTime next_deadline() const;
+
+  net::Loop& loop_;
+  const Wiring wiring_;
+  signaling::Service service_;
+  net::LoopTimer timer_;
+  net::Async mail_arrived_;
+  Mailbox<net::Stream::Released> mailbox_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Visitor>> visitors_;
+  // Closed by the service, still sending; ordered by leave_by.
+  std::list<std::unique_ptr<Visitor>> leaving_;
+  std::vector<signaling::ConnectionHandle> resting_;  // beyond this turn's budget
+  Duration spent_{0};
+  std::uint64_t file_bytes_ = 0;
+  std::uint32_t reads_ = 0;  // files being read; their threads know the loop
+  std::function<void()> shut_down_done_;
+  MonoTime shut_down_by_ = MonoTime::never();
+  bool finished_ = false;
+};
+
+}  // namespace turnpike::server

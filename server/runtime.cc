@@ -1,0 +1,193 @@
+#include "server/runtime.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace turnpike::server {
+namespace {
+
+using net::ReusePort;
+
+StartError cannot_listen(std::string message) { return {kExitCannotListen, std::move(message)}; }
+
+// The sockets of all workers for one address. SO_REUSEPORT would silently let a second server in
+// on the same port, so the address is first bound without it, by itself: the kernel refuses that
+// when anybody is there. A port that the kernel drew may be lost again in between; it draws anew.
+template <typename Listener>
+Expected<std::vector<std::unique_ptr<Listener>>> bind_for_all(const Address& address,
+                                                              std::uint32_t workers) {
+  constexpr int kDraws = 8;
+  std::vector<std::unique_ptr<Listener>> sockets;
+  for (int draw = 0;; ++draw) {
+    typename Listener::Wish wish;
+    wish.bind = address;
+    auto alone = Listener::bind(wish);
+    if (!alone) return failure(alone.error().message);
+    if (workers == 1) {
+      sockets.push_back(std::move(*alone));
+      return sockets;
+    }
+    wish.bind = (*alone)->local();
+    wish.reuse_port = ReusePort::kYes;
+    alone->reset();
+    std::string problem;
+    while (sockets.size() < workers) {
+      auto one = Listener::bind(wish);
+      if (!one) {
+        problem = one.error().message;
+        break;
+      }
+      sockets.push_back(std::move(*one));
+    }
+    if (problem.empty()) return sockets;
+    if (address.port != 0 || draw + 1 == kDraws) return failure(problem);
+    sockets.clear();
+  }
+}
+
+Expected<void, StartError> bind_listeners(const Plan& plan, BoundAddresses& bound,
+                                          std::vector<WorkerSockets>& sockets) {
+  for (const Address& address : plan.udp) {
+    auto udp = bind_for_all<net::UdpListener>(address, plan.workers);
+    if (!udp) return unexpected(cannot_listen(udp.error().message));
+    bound.udp.push_back(udp->front()->local());
+    for (std::uint32_t i = 0; i < plan.workers; ++i) {
+      sockets[i].udp.push_back(std::move((*udp)[i]));
+    }
+  }
+  for (const Plan::TcpPort& port : plan.tcp) {
+    auto tcp = bind_for_all<net::TcpListener>(port.address, plan.workers);
+    if (!tcp) return unexpected(cannot_listen(tcp.error().message));
+    bound.tcp.push_back({tcp->front()->local(), port.kind});
+    for (std::uint32_t i = 0; i < plan.workers; ++i) {
+      sockets[i].tcp.push_back({std::move((*tcp)[i]), port.kind});
+    }
+  }
+  return {};
+}
+
+// Said at start rather than as a 508 to every client.
+Expected<void, StartError> check_relay_ips(const Plan& plan) {
+  for (const IpAddress& ip : plan.relay_ips) {
+    net::UdpListener::Wish wish;
+    wish.bind = Address{ip, 0};
+    if (net::UdpListener::bind(wish)) continue;
+    return unexpected(cannot_listen(fmt::format(
+        "cannot relay from {}: it is not an address of this machine; give one that is with "
+        "--relay-ip, and behind a NAT the public one with --external-ip",
+        ip.to_string())));
+  }
+  return {};
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<Runtime>, StartError> Runtime::bind(const Plan& plan) {
+  BoundAddresses bound;
+  std::vector<WorkerSockets> sockets(plan.workers);
+  if (auto done = bind_listeners(plan, bound, sockets); !done) return unexpected(done.error());
+  if (auto done = check_relay_ips(plan); !done) return unexpected(done.error());
+  std::unique_ptr<StaticFiles> files;
+  if (!plan.config.static_dir.empty()) {
+    auto opened = StaticFiles::open(plan.config.static_dir);
+    if (!opened) return unexpected(StartError{kExitUsage, opened.error().message});
+    files = std::move(*opened);
+  }
+  return std::unique_ptr<Runtime>(
+      new Runtime(plan, std::move(bound), std::move(files), std::move(sockets)));
+}
+
+Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticFiles> files,
+                 std::vector<WorkerSockets> sockets)
+    : plan_(plan),
+      bound_(std::move(bound)),
+      files_(std::move(files)),
+      relays_(plan.relay_ips),
+      quota_(plan.config.quota),
+      stop_requested_(main_loop_, [this] { stop(); }) {
+  HubLoop::Wiring wiring{
+      main_loop_, random_,
+      shares_main_loop() ? HubLoop::Sharing::kWithRelay : HubLoop::Sharing::kOwnLoop, files_.get(),
+      [this](std::string_view name, WallTime until) { revoke(name, until); }};
+  hub_ = std::make_unique<HubLoop>(signaling_settings(plan_, bound_), std::move(wiring));
+  for (std::uint32_t i = 0; i < plan_.workers; ++i) {
+    if (!shares_main_loop()) worker_loops_.push_back(std::make_unique<net::Loop>());
+    net::Loop& loop = shares_main_loop() ? main_loop_ : *worker_loops_.back();
+    workers_.push_back(std::make_unique<Worker>(
+        i, loop, std::move(sockets[i]), Worker::Shared{plan_, relays_, quota_, random_},
+        [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
+          take_http(std::move(stream), unread);
+        }));
+  }
+}
+
+Runtime::~Runtime() = default;
+
+void Runtime::serve() {
+  for (const auto& worker : workers_) worker->start();
+  for (const auto& loop : worker_loops_) {
+    threads_.emplace_back([running = loop.get()] { running->run(); });
+  }
+  main_loop_.run();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void Runtime::request_stop() { stop_requested_.wake(); }
+
+// Workers with a loop of their own leave it when they have stopped; the main loop ends when the hub
+// has said goodbye, or its two seconds for that are over.
+void Runtime::stop() {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    net::Loop* own = shares_main_loop() ? nullptr : worker_loops_[i].get();
+    workers_[i]->request_stop([own] {
+      if (own != nullptr) own->stop();
+    });
+  }
+  hub_->shut_down([this] { main_loop_.stop(); });
+}
+
+void Runtime::take_http(std::unique_ptr<net::Stream> stream, ByteView unread) {
+  if (shares_main_loop()) return hub_->take(std::move(stream), unread);
+  if (!hub_->post(net::Stream::release(std::move(stream), unread))) {
+    log::warning("signaling is overloaded: a connection was closed");
+  }
+}
+
+void Runtime::revoke(std::string_view name, WallTime until) {
+  for (const auto& worker : workers_) {
+    if (worker->post({std::string(name), until})) continue;
+    log::warning("a worker is overloaded: the allocations of {} end when they expire", name);
+  }
+}
+
+std::string Runtime::summary() const {
+  std::uint64_t live = 0, created = 0, to_peers = 0, to_clients = 0, dropped = 0, connections = 0;
+  for (const auto& worker : workers_) {
+    const turn::Statistics& relay = worker->relay_statistics();
+    live += relay.allocations.read();
+    created += relay.allocations_created.read();
+    to_peers += relay.client_packets_relayed.read();
+    to_clients += relay.peer_packets_relayed.read();
+    dropped += relay.dropped_malformed.read() + relay.dropped_no_allocation.read() +
+               relay.dropped_no_channel.read() + relay.dropped_no_permission.read() +
+               relay.dropped_dead_relay.read() +
+               worker->driver_statistics().stream_messages_dropped.read();
+    connections += worker->front_door_statistics().accepted.read();
+  }
+  return fmt::format(
+      "{} allocations live, {} created, {} packets relayed to peers, {} to clients, {} dropped, "
+      "{} connections accepted",
+      live, created, to_peers, to_clients, dropped, connections);
+}
+
+std::vector<std::uint64_t> Runtime::allocations() const {
+  std::vector<std::uint64_t> live;
+  for (const auto& worker : workers_) live.push_back(worker->relay_statistics().allocations.read());
+  return live;
+}
+
+}  // namespace turnpike::server

@@ -1,0 +1,74 @@
+// Runtime: a server put together, from bound sockets to joined threads. run() wraps it with signals
+// and root's privileges; tests use it inside their own process.
+//
+// With one worker a single thread does everything: relay and signaling share the main loop. With
+// more, each worker has a thread and a loop, and the main loop hosts the signaling hub.
+// Made, served and destroyed on one thread; request_stop() and summary() may come from any.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/random.h"
+#include "base/time.h"
+#include "net/loop.h"
+#include "server/banner.h"
+#include "server/hub_loop.h"
+#include "server/plan.h"
+#include "server/shared_quota.h"
+#include "server/shared_relays.h"
+#include "server/static_files.h"
+#include "server/worker.h"
+
+namespace turnpike::server {
+
+class Runtime {
+ public:
+  // Binds every socket and opens every file, reads nothing yet.
+  static Expected<std::unique_ptr<Runtime>, StartError> bind(const Plan& plan);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  const BoundAddresses& bound() const { return bound_; }
+  const signaling::Service& service() const { return hub_->service(); }
+  net::Loop& main_loop() { return main_loop_; }
+
+  // Starts the workers' threads, begins to read, and serves until request_stop().
+  void serve();
+  // Any thread; also from the main loop's own callbacks.
+  void request_stop();
+
+  // One line of counters, summed over the workers.
+  std::string summary() const;
+  // Live allocations of each worker.
+  std::vector<std::uint64_t> allocations() const;
+
+ private:
+  Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticFiles> files,
+          std::vector<WorkerSockets> sockets);
+  bool shares_main_loop() const { return plan_.workers == 1; }
+  void take_http(std::unique_ptr<net::Stream> stream, ByteView unread);
+  void revoke(std::string_view name, WallTime until);
+  void stop();
+
+  const Plan plan_;
+  const BoundAddresses bound_;
+  const std::unique_ptr<StaticFiles> files_;
+  SystemRandom random_;
+  SharedRelays relays_;
+  SharedQuota quota_;
+  // Loops outlive what lives on them.
+  net::Loop main_loop_;
+  std::vector<std::unique_ptr<net::Loop>> worker_loops_;
+  net::Async stop_requested_;
+  std::unique_ptr<HubLoop> hub_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace turnpike::server

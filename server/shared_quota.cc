@@ -1,0 +1,85 @@
+#include "server/shared_quota.h"
+
+#include "base/check.h"
+#include "base/hash.h"
+
+namespace turnpike::server {
+namespace {
+
+std::string_view prefix_key(const IpAddress& prefix) { return as_text(prefix.bytes()); }
+
+}  // namespace
+
+turn::QuotaVerdict SharedQuota::charge(const turn::QuotaSubject& subject) {
+  using turn::QuotaVerdict;
+  const std::string_view minting_key = turn::minting_key_of(subject.name);
+  if (!add_to_total()) return QuotaVerdict::kTotalQuotaReached;
+  if (by_name_.add(subject.name, limits_.per_user)) {
+    if (minting_key.empty()) return QuotaVerdict::kGranted;
+    if (by_minting_key_.add(minting_key, limits_.per_minting_key())) {
+      const IpAddress prefix = source_prefix(subject.client);
+      if (by_prefix_.add(prefix_key(prefix), limits_.per_source_prefix())) {
+        return QuotaVerdict::kGranted;
+      }
+      by_minting_key_.subtract(minting_key);
+    }
+    by_name_.subtract(subject.name);
+  }
+  total_.fetch_sub(1, std::memory_order_relaxed);
+  return QuotaVerdict::kUserQuotaReached;
+}
+
+void SharedQuota::release(const turn::QuotaSubject& subject) {
+  by_name_.subtract(subject.name);
+  const std::string_view minting_key = turn::minting_key_of(subject.name);
+  if (!minting_key.empty()) {
+    by_minting_key_.subtract(minting_key);
+    const IpAddress prefix = source_prefix(subject.client);
+    by_prefix_.subtract(prefix_key(prefix));
+  }
+  CHECK(total_.fetch_sub(1, std::memory_order_relaxed) != 0);
+}
+
+std::uint32_t SharedQuota::held_by(std::string_view name) const { return by_name_.count(name); }
+
+bool SharedQuota::add_to_total() {
+  std::uint32_t seen = total_.load(std::memory_order_relaxed);
+  do {
+    if (limits_.total != 0 && seen >= limits_.total) return false;
+  } while (!total_.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed));
+  return true;
+}
+
+bool SharedQuota::Counts::add(std::string_view key, std::uint32_t limit) {
+  Stripe& stripe = stripes_[stripe_of(key)];
+  const std::lock_guard lock(stripe.mutex);
+  const auto entry = stripe.counts.find(key);
+  if (entry == stripe.counts.end()) {
+    stripe.counts.emplace(key, 1);
+    return true;
+  }
+  if (limit != 0 && entry->second >= limit) return false;
+  ++entry->second;
+  return true;
+}
+
+void SharedQuota::Counts::subtract(std::string_view key) {
+  Stripe& stripe = stripes_[stripe_of(key)];
+  const std::lock_guard lock(stripe.mutex);
+  const auto entry = stripe.counts.find(key);
+  CHECK(entry != stripe.counts.end());
+  if (--entry->second == 0) stripe.counts.erase(entry);
+}
+
+std::uint32_t SharedQuota::Counts::count(std::string_view key) const {
+  const Stripe& stripe = stripes_[stripe_of(key)];
+  const std::lock_guard lock(stripe.mutex);
+  const auto entry = stripe.counts.find(key);
+  return entry == stripe.counts.end() ? 0 : entry->second;
+}
+
+std::size_t SharedQuota::Counts::stripe_of(std::string_view key) {
+  return hash_bytes(as_bytes(key)) % kStripes;
+}
+
+}  // namespace turnpike::server

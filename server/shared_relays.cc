@@ -1,0 +1,55 @@
+#include "server/shared_relays.h"
+
+#include "base/check.h"
+
+namespace turnpike::server {
+
+SharedRelays::SharedRelays(const std::vector<IpAddress>& relay_ips) {
+  for (const IpAddress& ip : relay_ips) {
+    if (find(ip) != nullptr) continue;
+    tables_.push_back(std::make_unique<Ports>());
+    tables_.back()->ip = ip;
+  }
+}
+
+bool SharedRelays::is_live(const Address& relayed) const { return worker_of(relayed).has_value(); }
+
+std::optional<std::uint32_t> SharedRelays::worker_of(const Address& relayed) const {
+  const Ports* ports = find(relayed.ip);
+  if (ports == nullptr) return std::nullopt;
+  // Relaxed: a packet that races with a close is a packet that was a little early or late.
+  const std::uint16_t owner = ports->owner[relayed.port].load(std::memory_order_relaxed);
+  if (owner == 0) return std::nullopt;
+  return owner - 1u;
+}
+
+std::uint32_t SharedRelays::live_on(const IpAddress& ip) const {
+  const Ports* ports = find(ip);
+  return ports == nullptr ? 0 : ports->live.load(std::memory_order_relaxed);
+}
+
+void SharedRelays::add(const Address& relayed, std::uint32_t worker) {
+  CHECK(worker <= kMaxWorkers);
+  Ports* ports = const_cast<Ports*>(find(relayed.ip));
+  CHECK(ports != nullptr);
+  // The kernel lets only one socket hold the port, and remove() comes before close().
+  const auto owner = static_cast<std::uint16_t>(worker + 1);
+  CHECK(ports->owner[relayed.port].exchange(owner, std::memory_order_relaxed) == 0);
+  ports->live.fetch_add(1, std::memory_order_relaxed);
+}
+
+void SharedRelays::remove(const Address& relayed) {
+  Ports* ports = const_cast<Ports*>(find(relayed.ip));
+  CHECK(ports != nullptr);
+  CHECK(ports->owner[relayed.port].exchange(0, std::memory_order_relaxed) != 0);
+  ports->live.fetch_sub(1, std::memory_order_relaxed);
+}
+
+const SharedRelays::Ports* SharedRelays::find(const IpAddress& ip) const {
+  for (const auto& table : tables_) {
+    if (table->ip == ip) return table.get();
+  }
+  return nullptr;
+}
+
+}  // namespace turnpike::server

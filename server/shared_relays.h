@@ -1,0 +1,48 @@
+// SharedRelays: the live relayed transport addresses of this process, one table for all workers.
+// For each relay address 65536 atomics, one a port, that name the worker whose socket is bound
+// there. Packets read it (turn::LiveRelays); only opening and closing a relay writes it. Any
+// thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/address.h"
+#include "turn/relayed_addresses.h"
+
+namespace turnpike::server {
+
+class SharedRelays final : public turn::LiveRelays {
+ public:
+  static constexpr std::uint32_t kMaxWorkers = 0xFFFE;
+
+  // The addresses never change afterwards; duplicates count once.
+  explicit SharedRelays(const std::vector<IpAddress>& relay_ips);
+
+  bool is_live(const Address& relayed) const override;
+  // The worker that owns this relayed address, or nullopt when none does.
+  std::optional<std::uint32_t> worker_of(const Address& relayed) const;
+  // How many ports of this relay address are live.
+  std::uint32_t live_on(const IpAddress& ip) const;
+
+  // Called by the worker whose socket is bound to `relayed`, right after binding and right before
+  // closing. Addresses that are not ours are a fault of ours.
+  void add(const Address& relayed, std::uint32_t worker);
+  void remove(const Address& relayed);
+
+ private:
+  struct Ports {
+    IpAddress ip;
+    std::atomic<std::uint32_t> live{0};
+    std::array<std::atomic<std::uint16_t>, 65536> owner{};  // worker + 1; 0 is dead
+  };
+  const Ports* find(const IpAddress& ip) const;
+
+  std::vector<std::unique_ptr<Ports>> tables_;  // a handful: searched in order
+};
+
+}  // namespace turnpike::server

@@ -1,0 +1,185 @@
+#include "server/static_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace turnpike::server {
+namespace {
+
+using signaling::FileAnswer;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  int get() const { return fd_; }
+  int take() { return std::exchange(fd_, -1); }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+// O_NONBLOCK: opening a FIFO that somebody put there must not hang a thread.
+constexpr int kReadFlags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
+// Without openat2 (before Linux 5.6, or refused by a sandbox): one component at a time, and no
+// symbolic link at all.
+Descriptor open_step_by_step(int folder, std::string_view path) {
+  Descriptor at(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  while (at && !path.empty()) {
+    const std::size_t slash = path.find('/');
+    const std::string name(path.substr(0, slash));
+    path = slash == std::string_view::npos ? "" : path.substr(slash + 1);
+    if (name.empty() || name == ".") continue;
+    if (name == "..") return Descriptor(-1);
+    at = Descriptor(::openat(at.get(), name.c_str(), kReadFlags | O_NOFOLLOW));
+  }
+  return at;
+}
+
+Descriptor open_beneath(int folder, const std::string& path) {
+  open_how how{};
+  how.flags = kReadFlags;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  const char* name = path.empty() ? "." : path.c_str();
+  const long fd = ::syscall(SYS_openat2, folder, name, &how, sizeof how);
+  if (fd < 0 && (errno == ENOSYS || errno == EPERM)) return open_step_by_step(folder, path);
+  return Descriptor(static_cast<int>(fd));
+}
+
+FileAnswer answer(FileAnswer::Kind kind) {
+  FileAnswer made;
+  made.kind = kind;
+  return made;
+}
+
+FileAnswer read_file(int fd, const struct stat& status) {
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  if (size > StaticFiles::kMaxFileSize) return answer(FileAnswer::Kind::kTooLarge);
+  FileAnswer file = answer(FileAnswer::Kind::kFile);
+  file.modified = WallTime{seconds(status.st_mtim.tv_sec)};
+  file.content.resize(size);
+  std::size_t at = 0;
+  while (at < size) {
+    const ssize_t got = ::read(fd, file.content.data() + at, size - at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return answer(FileAnswer::Kind::kNotFound);
+    if (got == 0) break;  // it shrank meanwhile
+    at += static_cast<std::size_t>(got);
+  }
+  file.content.resize(at);
+  return file;
+}
+
+bool is_folder(int folder, const dirent& entry) {
+  if (entry.d_type == DT_DIR) return true;
+  if (entry.d_type != DT_UNKNOWN && entry.d_type != DT_LNK) return false;
+  struct stat status {};
+  return ::fstatat(folder, entry.d_name, &status, 0) == 0 && S_ISDIR(status.st_mode);
+}
+
+FileAnswer list_folder(Descriptor folder) {
+  DIR* stream = ::fdopendir(folder.get());
+  if (stream == nullptr) return answer(FileAnswer::Kind::kNotFound);
+  folder.take();  // closedir() closes it
+  FileAnswer listed = answer(FileAnswer::Kind::kDirectory);
+  while (listed.listing.size() < StaticFiles::kMaxListed) {
+    const dirent* entry = ::readdir(stream);
+    if (entry == nullptr) break;
+    if (entry->d_name[0] == '.') continue;
+    std::string name = entry->d_name;
+    if (is_folder(::dirfd(stream), *entry)) name += '/';
+    listed.listing.push_back(std::move(name));
+  }
+  ::closedir(stream);
+  std::sort(listed.listing.begin(), listed.listing.end());
+  return listed;
+}
+
+FileAnswer read_beneath(int folder, const std::string& path) {
+  Descriptor found = open_beneath(folder, path);
+  struct stat status {};
+  if (!found || ::fstat(found.get(), &status) != 0) return answer(FileAnswer::Kind::kNotFound);
+  if (S_ISREG(status.st_mode)) return read_file(found.get(), status);
+  if (!S_ISDIR(status.st_mode)) return answer(FileAnswer::Kind::kNotFound);
+
+  const bool bare = path.empty() || path.back() == '/';
+  const Descriptor index = open_beneath(folder, path + (bare ? "index.html" : "/index.html"));
+  struct stat index_status {};
+  if (index && ::fstat(index.get(), &index_status) == 0 && S_ISREG(index_status.st_mode)) {
+    FileAnswer page = read_file(index.get(), index_status);
+    page.is_index = true;
+    return page;
+  }
+  return list_folder(std::move(found));
+}
+
+}  // namespace
+
+struct StaticFiles::Folder {
+  explicit Folder(int descriptor) : fd(descriptor) {}
+  ~Folder() { ::close(fd); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  const int fd;
+};
+
+struct StaticFiles::Job {
+  uv_work_t work{};
+  std::shared_ptr<Folder> folder;
+  std::string path;
+  Done done;
+  FileAnswer answer;
+};
+
+Expected<std::unique_ptr<StaticFiles>> StaticFiles::open(const std::string& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return failure("cannot serve files from " + folder + " (--static): " + std::strerror(errno));
+  }
+  return std::unique_ptr<StaticFiles>(new StaticFiles(fd));
+}
+
+StaticFiles::StaticFiles(int folder) : folder_(std::make_shared<Folder>(folder)) {}
+StaticFiles::~StaticFiles() = default;
+
+void StaticFiles::read(net::Loop& loop, std::string_view path, Done done) const {
+  auto* job = new Job{{}, folder_, std::string(path), std::move(done), {}};
+  job->work.data = job;
+  const auto work = [](uv_work_t* request) {
+    auto& mine = *static_cast<Job*>(request->data);
+    mine.answer = read_beneath(mine.folder->fd, mine.path);
+  };
+  const auto finished = [](uv_work_t* request, int) {
+    const std::unique_ptr<Job> mine(static_cast<Job*>(request->data));
+    mine->done(mine->answer);
+  };
+  CHECK(uv_queue_work(loop.raw(), &job->work, work, finished) == 0);
+}
+
+FileAnswer StaticFiles::read_now(const std::string& path) const {
+  return read_beneath(folder_->fd, path);
+}
+
+}  // namespace turnpike::server

@@ -1,0 +1,49 @@
+// StaticFiles: reads files below the folder of --static, for the HTTP side. Nothing outside the
+// folder is ever opened: the kernel resolves every path beneath the folder's descriptor, so that no
+// "..", no absolute path and no symbolic link leads out. Reading happens on libuv's pool of
+// threads; answers arrive on the loop's thread, in any order. Owned by the hub loop.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/expected.h"
+#include "net/loop.h"
+#include "signaling/service.h"
+
+namespace turnpike::server {
+
+class StaticFiles {
+ public:
+  static constexpr std::uint64_t kMaxFileSize = 64u << 20;
+  static constexpr std::size_t kMaxListed = 4096;  // names in a listing
+
+  using Done = std::function<void(const signaling::FileAnswer& answer)>;
+
+  // Opens the folder, once: it stays the same one if its name is given to another.
+  static Expected<std::unique_ptr<StaticFiles>> open(const std::string& folder);
+  ~StaticFiles();
+  StaticFiles(const StaticFiles&) = delete;
+  StaticFiles& operator=(const StaticFiles&) = delete;
+
+  // `path` is relative and clean; "" is the folder itself. A folder answers its index.html or, when
+  // there is none, a listing without dot files. `done` is called once, later; the loop must live
+  // until then.
+  void read(net::Loop& loop, std::string_view path, Done done) const;
+
+  // The same, here and now, on the calling thread.
+  signaling::FileAnswer read_now(const std::string& path) const;
+
+ private:
+  struct Job;
+  explicit StaticFiles(int folder);
+
+  // Shared with the reads under way, which may outlive this object.
+  struct Folder;
+  std::shared_ptr<Folder> folder_;
+};
+
+}  // namespace turnpike::server

@@ -1,0 +1,158 @@
+#include "server/turn_driver.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+
+namespace turnpike::server {
+namespace {
+
+using SocketHandle = net::RelaySockets::SocketHandle;
+
+std::string_view reason(turn::Event::Ending ending) {
+  using Ending = turn::Event::Ending;
+  switch (ending) {
+    case Ending::kExpired:
+      return "expired";
+    case Ending::kRefreshZero:
+      return "released by the client";
+    case Ending::kClientGone:
+      return "connection closed";
+    case Ending::kRevoked:
+      return "member left";
+    case Ending::kShutdown:
+      return "server shutting down";
+    case Ending::kNone:
+      break;
+  }
+  return "ended";
+}
+
+}  // namespace
+
+TurnDriver::TurnDriver(RelayRange range, const Wiring& wiring)
+    : range_(std::move(range)), wiring_(wiring) {
+  CHECK(range_.first_port != 0 && range_.first_port <= range_.last_port);
+}
+
+void TurnDriver::to_client(const turn::Path& path, const turn::Parts& parts) {
+  if (turn::is_stream(path.transport)) return to_stream(path, parts);
+  CHECK(path.listener < listener_fds_.size());
+  wiring_.batch.push(listener_fds_[path.listener], path.remote, parts.head, parts.body);
+}
+
+void TurnDriver::to_stream(const turn::Path& path, const turn::Parts& parts) {
+  net::Stream* stream = wiring_.streams.find_stream(path.stream);
+  const std::uint32_t messages = std::max(parts.body.count, 1u);
+  if (stream == nullptr) return statistics_.stream_messages_dropped.add(messages);
+  for (std::uint32_t i = 0; i < messages; ++i) {
+    const ByteView body = parts.body.count == 0 ? ByteView() : parts.body.segment(i);
+    if (stream->write_datagram(parts.head, body, parts.pad) == net::Stream::Written::kDropped) {
+      return statistics_.stream_messages_dropped.add(messages - i);
+    }
+  }
+}
+
+void TurnDriver::to_peer(turn::RelayHandle relay, const Address& peer, const Run& run) {
+  const auto* socket = wiring_.relays.find(SocketHandle::unpack(relay.value));
+  CHECK(socket != nullptr);  // the server names only relays that it has not closed
+  wiring_.batch.push(socket->fd, peer, {}, run);
+}
+
+Expected<turn::Relay, turn::RelayError> TurnDriver::open_relay(const turn::RelayWish& wish) {
+  const IpAddress* ip = next_ip(wish.family);
+  OpenResult opened =
+      ip == nullptr ? unexpected(turn::RelayError::kFamilyNotSupported) : open_on(*ip, wish);
+  (opened ? statistics_.relays_opened : statistics_.relays_refused).add();
+  return opened;
+}
+
+const IpAddress* TurnDriver::next_ip(Family family) {
+  for (std::size_t step = 0; step < range_.ips.size(); ++step) {
+    const IpAddress& ip = range_.ips[(turn_ + step) % range_.ips.size()];
+    if (ip.family() != family) continue;
+    turn_ += step + 1;
+    return &ip;
+  }
+  return nullptr;
+}
+
+// The kernel's bind decides, for every worker draws from the whole range and other programs may
+// sit in it. Ports are drawn at random, so that nobody can guess the next one (RFC 8656 section
+// 7.2); when the range is crowded the rest is scanned from a random place. Ports that are live
+// here cost no system call, and binds that fail because of other programs are bounded.
+TurnDriver::OpenResult TurnDriver::open_on(const IpAddress& ip, const turn::RelayWish& wish) {
+  const bool even = wish.parity == turn::PortParity::kEven;
+  const std::uint32_t step_width = even ? 2 : 1;
+  const std::uint32_t first = range_.first_port + (even ? range_.first_port % 2u : 0u);
+  if (first > range_.last_port) return unexpected(turn::RelayError::kNoPortLeft);
+  const std::uint32_t ports = (range_.last_port - first) / step_width + 1;
+  if (!even && wiring_.live_relays.live_on(ip) >= ports) {
+    return unexpected(turn::RelayError::kNoPortLeft);
+  }
+  const auto port_at = [&](std::uint32_t offset) {
+    return static_cast<std::uint16_t>(first + offset % ports * step_width);
+  };
+  for (std::uint32_t draw = 0; draw < kRandomDraws; ++draw) {
+    const Address address{ip, port_at(wiring_.random.below(ports))};
+    if (wiring_.live_relays.is_live(address)) continue;
+    if (auto result = try_port(address, wish.owner)) return *result;
+  }
+  const std::uint32_t start = wiring_.random.below(ports);
+  for (std::uint32_t step = 0, binds = 0; step < ports && binds < kScannedBinds; ++step) {
+    const Address address{ip, port_at(start + step)};
+    if (wiring_.live_relays.is_live(address)) continue;
+    if (auto result = try_port(address, wish.owner)) return *result;
+    ++binds;
+  }
+  return unexpected(turn::RelayError::kNoPortLeft);
+}
+
+std::optional<TurnDriver::OpenResult> TurnDriver::try_port(const Address& address,
+                                                           std::uint64_t owner) {
+  const auto handle = wiring_.relays.open(address, owner);
+  if (handle) {
+    wiring_.live_relays.add(address, wiring_.worker);
+    return OpenResult(turn::Relay{{handle->pack()}, address});
+  }
+  switch (handle.error()) {
+    case net::RelaySockets::OpenError::kAddressInUse:
+      return std::nullopt;
+    case net::RelaySockets::OpenError::kNoSuchAddress:
+      return OpenResult(unexpected(turn::RelayError::kFamilyNotSupported));
+    case net::RelaySockets::OpenError::kNoResources:
+      return OpenResult(unexpected(turn::RelayError::kNoResources));
+  }
+  return std::nullopt;
+}
+
+void TurnDriver::close_relay(turn::RelayHandle relay) {
+  const auto handle = SocketHandle::unpack(relay.value);
+  const auto* socket = wiring_.relays.find(handle);
+  CHECK(socket != nullptr);
+  wiring_.live_relays.remove(socket->local);
+  wiring_.batch.flush_before_close(socket->fd);
+  wiring_.relays.close(handle);
+}
+
+// Refusals are counted by the server and not logged: strangers cause them at any rate they like.
+void TurnDriver::report(const turn::Event& event) {
+  if (event.kind == turn::Event::Kind::kRequestRefused) return;
+  const bool created = event.kind == turn::Event::Kind::kAllocationCreated;
+  if (turn::is_stream(event.path->transport)) {
+    wiring_.streams.on_allocation(event.path->stream, created ? StreamDirectory::Allocation::kHeld
+                                                              : StreamDirectory::Allocation::kNone);
+  }
+  if (!log::enabled(log::Level::kDebug)) return;
+  if (created) {
+    log::debug("allocation {} for {} at {}", event.relayed.to_string(), event.username,
+               event.path->remote.to_string());
+  } else {
+    log::debug("allocation {} of {} {}", event.relayed.to_string(), event.username,
+               reason(event.ending));
+  }
+}
+
+}  // namespace turnpike::server

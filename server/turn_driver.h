@@ -1,0 +1,86 @@
+// TurnDriver: what one worker's turn::Server can do to the world. Datagrams go into the worker's
+// TxBatch, bytes for streams into the stream's cork, relays are sockets of the worker's
+// RelaySockets. Forwarding a packet allocates nothing, locks nothing and logs nothing.
+// Owned by a Worker; worker thread only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/counters.h"
+#include "base/random.h"
+#include "net/stream.h"
+#include "net/tx_batch.h"
+#include "net/udp_socket.h"
+#include "server/shared_relays.h"
+#include "turn/sink.h"
+
+namespace turnpike::server {
+
+// The connections of a worker by the number that a Path carries.
+class StreamDirectory {
+ public:
+  virtual ~StreamDirectory() = default;
+  // nullptr when the connection is gone.
+  virtual net::Stream* find_stream(std::uint64_t stream) = 0;
+  enum class Allocation : std::uint8_t { kHeld, kNone };
+  virtual void on_allocation(std::uint64_t stream, Allocation allocation) = 0;
+};
+
+struct DriverStatistics {
+  Counter stream_messages_dropped;  // the client reads too slowly, or is gone
+  Counter relays_opened;
+  Counter relays_refused;  // no port left, no descriptor left, family not offered
+};
+
+class TurnDriver final : public turn::Sink {
+ public:
+  // Where relays may be opened.
+  struct RelayRange {
+    std::vector<IpAddress> ips;  // several of one family take turns
+    std::uint16_t first_port = 49152;
+    std::uint16_t last_port = 65535;
+  };
+  // Everything outlives the driver.
+  struct Wiring {
+    std::uint32_t worker = 0;
+    net::TxBatch& batch;
+    net::RelaySockets& relays;
+    StreamDirectory& streams;
+    SharedRelays& live_relays;
+    Random& random;
+  };
+
+  TurnDriver(RelayRange range, const Wiring& wiring);
+
+  // Names the descriptor that Path::listener stands for; in order, from 0.
+  void add_listener(int fd) { listener_fds_.push_back(fd); }
+
+  void to_client(const turn::Path& path, const turn::Parts& parts) override;
+  void to_peer(turn::RelayHandle relay, const Address& peer, const Run& run) override;
+  Expected<turn::Relay, turn::RelayError> open_relay(const turn::RelayWish& wish) override;
+  void close_relay(turn::RelayHandle relay) override;
+  void report(const turn::Event& event) override;
+
+  const DriverStatistics& statistics() const { return statistics_; }
+
+ private:
+  using OpenResult = Expected<turn::Relay, turn::RelayError>;
+  static constexpr std::uint32_t kRandomDraws = 24;
+  static constexpr std::uint32_t kScannedBinds = 256;
+
+  const IpAddress* next_ip(Family family);
+  void to_stream(const turn::Path& path, const turn::Parts& parts);
+  OpenResult open_on(const IpAddress& ip, const turn::RelayWish& wish);
+  // nullopt: that port is taken, draw another.
+  std::optional<OpenResult> try_port(const Address& address, std::uint64_t owner);
+
+  const RelayRange range_;
+  const Wiring wiring_;
+  std::vector<int> listener_fds_;
+  std::size_t turn_ = 0;
+  DriverStatistics statistics_;
+};
+
+}  // namespace turnpike::server

@@ -1,0 +1,115 @@
+#include "server/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace turnpike::server {
+namespace {
+
+net::TxBatch::Segmentation segmentation_of(const Plan& plan) {
+  return plan.config.segmentation ? net::TxBatch::Segmentation::kProbe
+                                  : net::TxBatch::Segmentation::kOff;
+}
+
+TurnDriver::RelayRange range_of(const Plan& plan) {
+  return {plan.relay_ips, plan.config.min_port, plan.config.max_port};
+}
+
+}  // namespace
+
+Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
+               HttpTaker http)
+    : loop_(loop),
+      http_(std::move(http)),
+      batch_(segmentation_of(shared.plan)),
+      relays_(loop, arena_, *this, shared.plan.turn->max_allocations),
+      front_door_(loop, shared.plan.tls.get(), *this, FrontDoor::Limits{}),
+      driver_(range_of(shared.plan),
+              {index, batch_, relays_, front_door_, shared.relays, shared.random}),
+      server_(shared.plan.turn, {shared.quota, shared.relays, shared.random}),
+      timer_(loop, [this] { on_time(); }),
+      mail_arrived_(loop, [this] { on_mail(); }),
+      stop_requested_(loop, [this] { on_stop(); }),
+      mailbox_(kMailboxCapacity, [this] { mail_arrived_.wake(); }),
+      stops_(1, [this] { stop_requested_.wake(); }),
+      sockets_(std::move(sockets)) {
+  for (const auto& listener : sockets_.udp) {
+    const auto number = static_cast<std::uint16_t>(udp_doors_.size());
+    udp_doors_.push_back(std::make_unique<UdpDoor>(*this, number, listener->local()));
+    driver_.add_listener(listener->fd());
+  }
+  loop_.on_flush([this] { flush(); });
+}
+
+Worker::~Worker() = default;
+
+void Worker::start() {
+  for (std::size_t i = 0; i < sockets_.udp.size(); ++i) {
+    sockets_.udp[i]->start(loop_, arena_, *udp_doors_[i]);
+  }
+  for (const WorkerSockets::Tcp& tcp : sockets_.tcp) {
+    tcp.listener->start(loop_, [this, kind = tcp.kind](int fd) { front_door_.accept(fd, kind); });
+  }
+}
+
+void Worker::request_stop(std::function<void()> stopped) {
+  // A second request changes nothing: the first one is under way.
+  (void)stops_.post(std::move(stopped));
+}
+
+Worker::UdpDoor::UdpDoor(Worker& its_worker, std::uint16_t index, const Address& local)
+    : worker(its_worker) {
+  path.transport = turn::Transport::kUdp;
+  path.listener = index;
+  path.local = local;
+}
+
+void Worker::UdpDoor::on_datagrams(net::UdpListener&, const Address& from, const Run& run) {
+  path.remote = from;
+  worker.server_.on_client(worker.loop_.tick(), path, run, worker.driver_);
+}
+
+void Worker::on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) {
+  server_.on_peer(loop_.tick(), owner, from, run, driver_);
+}
+
+void Worker::on_stream_message(const turn::Path& path, ByteView message) {
+  server_.on_client(loop_.tick(), path, Run::one(message), driver_);
+}
+
+void Worker::on_stream_gone(const turn::Path& path) {
+  server_.on_client_gone(loop_.tick(), path, driver_);
+}
+
+void Worker::take_http(std::unique_ptr<net::Stream> stream, ByteView unread) {
+  http_(std::move(stream), unread);
+}
+
+void Worker::on_time() {
+  const Tick now = loop_.tick();
+  server_.on_time(now, driver_);
+  front_door_.on_time(now);
+}
+
+void Worker::on_mail() {
+  const Tick now = loop_.tick();
+  for (const Revocation& revocation : mailbox_.take_all()) {
+    server_.revoke(now, revocation.name, revocation.until, driver_);
+  }
+}
+
+void Worker::on_stop() {
+  sockets_.tcp.clear();
+  server_.shut_down(loop_.tick(), driver_);
+  front_door_.close_all();
+  batch_.flush();
+  sockets_.udp.clear();
+  for (const auto& stopped : stops_.take_all()) stopped();
+}
+
+void Worker::flush() {
+  batch_.flush();
+  timer_.arm(std::min(server_.next_deadline(), front_door_.next_deadline()));
+}
+
+}  // namespace turnpike::server

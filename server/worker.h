@@ -1,0 +1,110 @@
+// Worker: one of N identical relay threads. It has a loop, its own listening sockets (SO_REUSEPORT
+// siblings of the other workers' sockets), its own shard of allocations, and shares nothing with
+// the others but the tables in Shared. Everything runs on the loop's thread except the two calls
+// marked otherwise; construction happens on the main thread before that thread exists.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/mailbox.h"
+#include "base/random.h"
+#include "net/loop.h"
+#include "net/tcp_listener.h"
+#include "net/tx_batch.h"
+#include "net/udp_socket.h"
+#include "server/front_door.h"
+#include "server/plan.h"
+#include "server/shared_quota.h"
+#include "server/shared_relays.h"
+#include "server/turn_driver.h"
+#include "turn/server.h"
+
+namespace turnpike::server {
+
+// The sockets of one worker, bound and not yet read.
+struct WorkerSockets {
+  struct Tcp {
+    std::unique_ptr<net::TcpListener> listener;
+    PortKind kind = PortKind::kAny;
+  };
+  std::vector<std::unique_ptr<net::UdpListener>> udp;
+  std::vector<Tcp> tcp;
+};
+
+// Where connections that speak HTTP go. Called on the worker's thread.
+using HttpTaker = std::function<void(std::unique_ptr<net::Stream>, ByteView unread)>;
+
+struct Revocation {
+  std::string name;
+  WallTime until;
+};
+
+class Worker final : private FrontDoor::Owner, private net::RelaySockets::Receiver {
+ public:
+  static constexpr std::size_t kMailboxCapacity = turn::kMaxRevokedNames;
+
+  // Outlives the worker.
+  struct Shared {
+    const Plan& plan;
+    SharedRelays& relays;
+    SharedQuota& quota;
+    Random& random;
+  };
+  Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
+         HttpTaker http);
+  ~Worker() override;
+
+  // Begins to read. When every worker's sockets are bound, on the loop's thread or before it runs.
+  void start();
+
+  // Any thread. False when the mailbox is full.
+  [[nodiscard]] bool post(Revocation revocation) { return mailbox_.post(std::move(revocation)); }
+  // Any thread: ends every allocation and connection, then calls `stopped` on the loop's thread.
+  void request_stop(std::function<void()> stopped);
+
+  // Counters that any thread may read.
+  const turn::Statistics& relay_statistics() const { return server_.statistics(); }
+  const DriverStatistics& driver_statistics() const { return driver_.statistics(); }
+  const FrontDoorStatistics& front_door_statistics() const { return front_door_.statistics(); }
+
+ private:
+  // A UDP listener's receiver: knows the path's constant part.
+  struct UdpDoor final : net::UdpListener::Receiver {
+    UdpDoor(Worker& its_worker, std::uint16_t index, const Address& local);
+    void on_datagrams(net::UdpListener& listener, const Address& from, const Run& run) override;
+    Worker& worker;
+    turn::Path path;
+  };
+
+  void on_stream_message(const turn::Path& path, ByteView message) override;
+  void on_stream_gone(const turn::Path& path) override;
+  void take_http(std::unique_ptr<net::Stream> stream, ByteView unread) override;
+  void on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) override;
+  void on_time();
+  void on_mail();
+  void on_stop();
+  void flush();
+
+  net::Loop& loop_;
+  const HttpTaker http_;
+  net::RxArena arena_;
+  net::TxBatch batch_;
+  net::RelaySockets relays_;
+  FrontDoor front_door_;
+  TurnDriver driver_;
+  turn::Server server_;
+  net::LoopTimer timer_;
+  net::Async mail_arrived_;
+  net::Async stop_requested_;
+  Mailbox<Revocation> mailbox_;
+  Mailbox<std::function<void()>> stops_;
+  WorkerSockets sockets_;
+  std::vector<std::unique_ptr<UdpDoor>> udp_doors_;
+};
+
+}  // namespace turnpike::server
