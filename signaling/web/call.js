@@ -96,6 +96,8 @@ function wireControls() {
     button.addEventListener("click", () => dismiss(button.closest(".notice")));
   }
   addEventListener("online", () => room?.retryNow());
+  // A phone that wakes up has slept through every timer.
+  document.addEventListener("visibilitychange", () => !document.hidden && room?.retryNow());
   addEventListener("pagehide", () => room?.hangUp());
   // A page that the browser kept and shows again has left its room: begin anew.
   addEventListener("pageshow", (event) => event.persisted && location.reload());
