@@ -3,8 +3,11 @@
 import assert from "node:assert/strict";
 import { connect, createServer } from "node:net";
 
-import { assertNoTroubles, connectionFacts, waitForPictures, waitForText } from "./chromium.js";
+import {
+  assertNoTroubles, connectionFacts, until, waitForPictures, waitForText,
+} from "./chromium.js";
 import { test } from "./testing.js";
+import { Turnpike } from "./turnpike.js";
 
 // A way to the server's HTTP that can be cut, as a network can.
 async function cuttableWay(port) {
@@ -64,6 +67,26 @@ test("a lost connection is resumed while the call goes on", async (shared) => {
   await waitForPictures(ben);
   assert.equal((await connectionFacts(ann)).length, 1, "the same connection goes on");
   await assertNoTroubles(ben);
+});
+
+test("a call comes back by itself after the server was killed", async ({ browser, cleanUp }) => {
+  const server = await Turnpike.start();
+  cleanUp(() => server.stop());
+  const query = { relay: "1", transport: "udp", synthetic: "1" };
+  const url = await server.roomUrl("phoenix", { base: server.plainUrl, query });
+  const [ann, ben] = [await browser.newPage(), await browser.newPage()];
+  cleanUp(() => Promise.all([ann.context().close(), ben.context().close()]));
+  for (const page of [ann, ben]) await page.goto(url);
+  await waitForPictures(ann);
+  await server.restart();
+  for (const page of [ann, ben]) {
+    await until("a new connection", () =>
+      page.evaluate(() => window.rememberedConnections.length > 1));
+    await waitForText(page, "#phase", /In a call with 1/);
+    const facts = await waitForPictures(page);
+    assert.equal(facts.length, 1, "the old connection is closed");
+    assert.equal(facts[0].local, "relay");
+  }
 });
 
 test("a bad invitation is refused, and the room works without the relay", async (shared) => {

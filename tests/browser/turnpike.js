@@ -71,6 +71,15 @@ export class Turnpike {
     return url.href;
   }
 
+  // The same server again, after an end without goodbye.
+  async restart() {
+    const child = this.#process;
+    const gone = new Promise((done) => child.once("exit", done));
+    child.kill("SIGKILL");
+    await gone;
+    await this.#spawn();
+  }
+
   // Answers the exit code, or the signal that ended it.
   async stop() {
     const child = this.#process;
@@ -112,6 +121,7 @@ export class Turnpike {
     this.#process = spawn(binaryPath(), Object.entries(options).flat().map(String), {
       stdio: ["ignore", "pipe", "pipe"],
     });
+    this.#log = [];
     this.#process.stdout.on("data", (text) => this.#log.push(String(text)));
     return new Promise((ready, failed) => {
       const fail = (reason) => {
