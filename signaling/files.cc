@@ -113,8 +113,8 @@ Response file(const Request& request, const FileAnswer& answer) {
 std::optional<std::string> clean_path(std::string_view url_path) {
   if (!url_path.starts_with('/')) return std::nullopt;
   url_path.remove_prefix(1);
-  if (url_path.ends_with('/')) url_path.remove_suffix(1);
   if (url_path.empty()) return std::string();
+  if (url_path.ends_with('/')) url_path.remove_suffix(1);
   std::string result;
   for (const std::string_view segment : split(url_path, '/')) {
     const auto name = http::percent_decode(segment);

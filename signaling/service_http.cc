@@ -124,6 +124,10 @@ void Service::Core::respond(ConnectionHandle handle, const Request* request,
 // --- requests to answers ---
 
 void Service::Core::on_request(ConnectionHandle handle, Request request) {
+  // From here on whatever is decoded can be decoded.
+  if (!http::percent_decode(request.target)) {
+    return respond(handle, &request, http::text_response(400, "a broken escape in the address\n"));
+  }
   const std::string_view path = request.path();
   if (path == "/ws") return upgrade(handle, request);
   if (path.starts_with("/api/") || path == "/config.json") return open_to_sites(handle, request);

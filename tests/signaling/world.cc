@@ -75,6 +75,7 @@ void World::pass(Duration duration) {
     now.mono = std::max(now.mono, service.next_deadline());
     now.wall = begin.wall + std::chrono::floor<seconds>(now.mono - begin.mono);
     service.on_time(now, outlet);
+    for (Tab* tab : tabs) tab->answer_pings();
   }
   now.mono = end;
   now.wall = begin.wall + std::chrono::floor<seconds>(duration);
@@ -191,11 +192,23 @@ std::string client_frame(int opcode, std::string_view payload, bool final) {
 }
 
 Tab::Tab(World& world, std::string_view from) : connection(world.connect(from)), world_(&world) {
+  world.tabs.push_back(this);
   world.send(connection, std::string(kUpgrade) + "\r\n");
   const auto answers = world.answers(connection);
   EXPECT_EQ(answers.size(), 1u);
   if (!answers.empty()) {
     EXPECT_EQ(answers.front().status, 101);
+  }
+}
+
+Tab::~Tab() { std::erase(world_->tabs, this); }
+
+void Tab::answer_pings() {
+  if (!answers_pings) return;
+  const std::size_t known = control_.size();
+  collect();
+  for (std::size_t i = known; i < control_.size(); ++i) {
+    if (control_[i].opcode == 9) world_->send(connection, client_frame(10, control_[i].payload));
   }
 }
 

@@ -58,6 +58,8 @@ struct HttpAnswer {
   json parsed() const { return json::parse(body); }
 };
 
+class Tab;
+
 struct World {
   explicit World(std::function<void(Settings&)> change = {});
 
@@ -78,6 +80,7 @@ struct World {
                   std::string_view more_headers = {});
   std::string invitation(std::string_view room, seconds life = seconds(3600));
 
+  std::vector<Tab*> tabs;  // they answer pings while time passes
   SeededRandom random{42};
   FakeOutlet outlet;
   Tick now;
@@ -102,6 +105,9 @@ inline constexpr std::string_view kUpgrade =
 class Tab {
  public:
   explicit Tab(World& world, std::string_view from = "192.0.2.7:40000");
+  ~Tab();
+  Tab(const Tab&) = delete;
+  Tab& operator=(const Tab&) = delete;
 
   void say(const json& message) { say_text(message.dump()); }
   void say_text(std::string_view text) { world_->send(connection, client_frame(1, text)); }
@@ -118,8 +124,10 @@ class Tab {
   // The close code that the server sent: 0 none, 1005 without a code.
   int close_code();
   std::vector<ServerFrame> control_frames();
+  void answer_pings();
 
   ConnectionHandle connection;
+  bool answers_pings = true;
   json self;  // of `joined`
   std::string session;
 
