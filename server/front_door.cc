@@ -96,10 +96,11 @@ void FrontDoor::open_stream(Connection& connection, const net::TlsContext* tls) 
 // other way round, so that no page can be tricked into speaking one to the other (ALPACA).
 void FrontDoor::on_secured(Connection& connection) {
   switch (protocol_of_alpn(connection.stream->alpn())) {
-    case Protocol::kTurn:
-      return begin_turn(connection);
     case Protocol::kHttp:
       return hand_over(connection, {});
+    case Protocol::kTurn:
+      connection.turn_only = true;
+      return;
     default:
       return;  // the first decrypted byte decides
   }
@@ -109,7 +110,7 @@ void FrontDoor::on_bytes(Connection& connection, ByteView bytes) {
   if (bytes.empty()) return;
   if (connection.protocol == Protocol::kUnknown) {
     const Protocol protocol = admit_decrypted(bytes.front());
-    if (protocol == Protocol::kHttp) return hand_over(connection, bytes);
+    if (protocol == Protocol::kHttp && !connection.turn_only) return hand_over(connection, bytes);
     if (protocol != Protocol::kTurn) return close(connection, statistics_.closed_unknown);
     begin_turn(connection);
   }

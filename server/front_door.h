@@ -99,6 +99,7 @@ class FrontDoor final : public StreamDirectory {
     std::unique_ptr<net::Poll> first_byte;
     std::unique_ptr<net::Stream> stream;
     Protocol protocol = Protocol::kUnknown;
+    bool turn_only = false;  // said by ALPN
     turn::Path path;  // of kTurn
     turn::StreamFramer framer;
     Queue* queue = nullptr;  // nullptr: holds an allocation, nothing limits it

@@ -40,7 +40,7 @@ TurnDriver::TurnDriver(RelayRange range, const Wiring& wiring)
 void TurnDriver::to_client(const turn::Path& path, const turn::Parts& parts) {
   if (turn::is_stream(path.transport)) return to_stream(path, parts);
   CHECK(path.listener < listener_fds_.size());
-  wiring_.batch.push(listener_fds_[path.listener], path.remote, parts.head, parts.body);
+  wiring_.batch.push(listener_fds_[path.listener], path.remote, parts.head, parts.body, parts.pad);
 }
 
 void TurnDriver::to_stream(const turn::Path& path, const turn::Parts& parts) {

@@ -1,0 +1,120 @@
+#include "server/static_files.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace turnpike::server {
+namespace {
+
+namespace fs = std::filesystem;
+using Kind = signaling::FileAnswer::Kind;
+
+// A folder that is served, inside one that is not.
+class StaticFilesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/turnpike-static-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern), nullptr);
+    outer_ = pattern;
+    served_ = outer_ / "served";
+    fs::create_directory(served_);
+    write("secret.txt", "do not read");
+    auto opened = StaticFiles::open(served_.string());
+    ASSERT_TRUE(opened) << opened.error().message;
+    files_ = std::move(*opened);
+  }
+  void TearDown() override { fs::remove_all(outer_); }
+
+  void write(const std::string& below_outer, const std::string& content) {
+    fs::create_directories((outer_ / below_outer).parent_path());
+    std::ofstream(outer_ / below_outer) << content;
+  }
+
+  fs::path outer_, served_;
+  std::unique_ptr<StaticFiles> files_;
+};
+
+TEST_F(StaticFilesTest, ReadsAFileWithItsTime) {
+  write("served/a/b.txt", "hello");
+  const auto answer = files_->read_now("a/b.txt");
+  ASSERT_EQ(answer.kind, Kind::kFile);
+  EXPECT_EQ(answer.content, "hello");
+  EXPECT_GT(answer.modified.since_epoch.count(), 1600000000);
+}
+
+TEST_F(StaticFilesTest, AMissingFileIsNotFound) {
+  EXPECT_EQ(files_->read_now("nothing").kind, Kind::kNotFound);
+  EXPECT_EQ(files_->read_now("nothing/below").kind, Kind::kNotFound);
+}
+
+TEST_F(StaticFilesTest, NoPathLeadsOutOfTheFolder) {
+  EXPECT_EQ(files_->read_now("../secret.txt").kind, Kind::kNotFound);
+  EXPECT_EQ(files_->read_now("a/../../secret.txt").kind, Kind::kNotFound);
+  EXPECT_EQ(files_->read_now("/etc/passwd").kind, Kind::kNotFound);
+  EXPECT_EQ(files_->read_now("..").kind, Kind::kNotFound);
+}
+
+TEST_F(StaticFilesTest, NoSymbolicLinkLeadsOutOfTheFolder) {
+  fs::create_symlink(outer_ / "secret.txt", served_ / "absolute");
+  fs::create_symlink("../secret.txt", served_ / "relative");
+  fs::create_directory_symlink("..", served_ / "folder");
+  EXPECT_EQ(files_->read_now("absolute").kind, Kind::kNotFound);
+  EXPECT_EQ(files_->read_now("relative").kind, Kind::kNotFound);
+  EXPECT_EQ(files_->read_now("folder/secret.txt").kind, Kind::kNotFound);
+  EXPECT_EQ(files_->read_now("folder").kind, Kind::kNotFound);
+}
+
+TEST_F(StaticFilesTest, AFolderAnswersItsIndexPage) {
+  write("served/site/index.html", "<p>site");
+  EXPECT_EQ(files_->read_now("site").content, "<p>site");
+  EXPECT_TRUE(files_->read_now("site").is_index);
+  EXPECT_FALSE(files_->read_now("site/index.html").is_index);
+  EXPECT_EQ(files_->read_now("site/").content, "<p>site");
+  write("served/index.html", "<p>root");
+  EXPECT_EQ(files_->read_now("").content, "<p>root");
+}
+
+TEST_F(StaticFilesTest, AFolderWithoutIndexIsListedWithoutDotFiles) {
+  write("served/b.txt", "b");
+  write("served/a/x", "x");
+  write("served/.hidden", "no");
+  const auto answer = files_->read_now("");
+  ASSERT_EQ(answer.kind, Kind::kDirectory);
+  EXPECT_EQ(answer.listing, (std::vector<std::string>{"a/", "b.txt"}));
+}
+
+TEST_F(StaticFilesTest, AListingStopsAtItsMaximum) {
+  for (std::size_t i = 0; i <= StaticFiles::kMaxListed; ++i) {
+    write("served/" + std::to_string(i), "");
+  }
+  EXPECT_EQ(files_->read_now("").listing.size(), StaticFiles::kMaxListed);
+}
+
+TEST_F(StaticFilesTest, TheLargestFileIsReadAndOneByteMoreIsTooLarge) {
+  write("served/large", "");
+  ASSERT_EQ(::truncate((served_ / "large").c_str(), StaticFiles::kMaxFileSize), 0);
+  EXPECT_EQ(files_->read_now("large").kind, Kind::kFile);
+  EXPECT_EQ(files_->read_now("large").content.size(), StaticFiles::kMaxFileSize);
+  ASSERT_EQ(::truncate((served_ / "large").c_str(), StaticFiles::kMaxFileSize + 1), 0);
+  EXPECT_EQ(files_->read_now("large").kind, Kind::kTooLarge);
+}
+
+TEST_F(StaticFilesTest, APipeDoesNotHangTheReader) {
+  ASSERT_EQ(::mkfifo((served_ / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(files_->read_now("pipe").kind, Kind::kNotFound);
+}
+
+TEST_F(StaticFilesTest, AFolderThatIsNotThereIsSaidInOneSentence) {
+  const auto opened = StaticFiles::open("/nonexistent/folder");
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().message.find("/nonexistent/folder"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace turnpike::server
