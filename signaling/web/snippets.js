@@ -35,7 +35,8 @@ function secret(turn) {
   const url = turn[0] ?? "turn:turn.example.org:3478?transport=udp";
   return `secret=...   # the value of --static-auth-secret
 username="$(( $(date +%s) + 3600 )):ann"
-credential=$(printf %s "$username" | openssl dgst -sha1 -hmac "$secret" -binary | base64)
+credential=$(printf %s "$username" |
+  openssl dgst -sha1 -hmac "$secret" -binary | base64)
 printf '{"urls":"%s","username":"%s","credential":"%s"}\\n' \\
   "${url}" "$username" "$credential"`;
 }

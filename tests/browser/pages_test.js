@@ -85,6 +85,19 @@ test("the start page passes its invitation on to the room", async ({ server, bro
   await assertNoTroubles(page);
 });
 
+test("the links printed at the start open the room and the start page", async (shared) => {
+  const { server, browser } = shared;
+  const [room] = /https:\S+\/call\/\S+#k=\S+/.exec(server.log);
+  const [start] = /https:\S+\/#k=\S+/.exec(server.log);
+  const page = await browser.newPage();
+  await page.goto(room);
+  await waitForText(page, "#phase", /Waiting for others/);
+  assert.equal(await page.locator("#notice-relay").isVisible(), false, "no relay");
+  await page.goto(start);
+  await waitForText(page, "#invitation-note", /may use the relay/);
+  await assertNoTroubles(page);
+});
+
 test("pages speak Chinese to a Chinese browser, and change on request", async (shared) => {
   const { server, browser } = shared;
   const page = await browser.newPage({ locale: "zh-CN" });

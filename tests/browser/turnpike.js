@@ -120,6 +120,7 @@ export class Turnpike {
     };
     this.#process = spawn(binaryPath(), Object.entries(options).flat().map(String), {
       stdio: ["ignore", "pipe", "pipe"],
+      env: plainEnvironment(),
     });
     this.#log = [];
     this.#process.stdout.on("data", (text) => this.#log.push(String(text)));
@@ -139,6 +140,12 @@ export class Turnpike {
       });
     });
   }
+}
+
+// The server reads options from TURNPIKE_... and refuses those that it does not know.
+function plainEnvironment() {
+  const ours = ([name]) => !name.startsWith("TURNPIKE_");
+  return Object.fromEntries(Object.entries(process.env).filter(ours));
 }
 
 // Ports that were free a moment ago. All are held at once, so that they differ.
