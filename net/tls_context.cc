@@ -80,13 +80,15 @@ Expected<void> use_key(SSL_CTX* context, const TlsContext::Files& files) {
   return {};
 }
 
-// RFC 7301 section 3.1: length-prefixed names in the client's order of preference.
+// RFC 7301 section 3.2: the server decides. No web client offers stun.turn, so whoever does is a
+// TURN client, whatever it offers before it (coturn's begins with http/1.1). The list holds
+// length-prefixed names.
 int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_length,
                     const unsigned char* offered, unsigned offered_length, void*) {
-  Reader list(ByteView(offered, offered_length));
-  while (list.remaining() > 0) {
-    const ByteView name = list.bytes(list.u8());
-    for (const std::string_view ours : kProtocols) {
+  for (const std::string_view ours : kProtocols) {
+    Reader list(ByteView(offered, offered_length));
+    while (list.remaining() > 0) {
+      const ByteView name = list.bytes(list.u8());
       if (as_text(name) != ours) continue;
       *chosen = name.data();
       *chosen_length = static_cast<unsigned char>(name.size());
