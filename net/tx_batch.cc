@@ -186,7 +186,7 @@ struct TxBatch::Arena {
   }
   Chain* find_chain(int fd, std::uint32_t& slot);
   Message& add_message(int fd, const Address& destination);
-  void add_bytes(Message& message, ByteView head, ByteView body);
+  void add_bytes(Message& message, const Datagram& datagram);
 };
 
 TxBatch::TxBatch(Segmentation segmentation)
@@ -195,16 +195,21 @@ TxBatch::TxBatch(Segmentation segmentation)
 
 TxBatch::~TxBatch() = default;
 
-void TxBatch::push(int fd, const Address& destination, ByteView head, const Run& body) {
+void TxBatch::push(int fd, const Address& destination, ByteView head, const Run& body,
+                   std::uint8_t pad) {
+  static constexpr std::array<std::uint8_t, 3> kZeros{};
+  const ByteView padding = ByteView(kZeros).first(pad);
   Message* message = arena_->last_of_flow(fd, destination);
-  if (body.count == 0) return append(message, {fd, destination, 0}, head, {});
+  if (body.count == 0) return append(message, {fd, destination, 0}, {head, {}, padding});
   const Flow flow{fd, destination, body.traffic_class};
-  for (std::uint32_t i = 0; i < body.count; ++i) append(message, flow, head, body.segment(i));
+  for (std::uint32_t i = 0; i < body.count; ++i) {
+    append(message, flow, {head, body.segment(i), padding});
+  }
 }
 
 // `message` is the flow's last one, or nullptr; on return the one that took the datagram.
-void TxBatch::append(Message*& message, const Flow& flow, ByteView head, ByteView body) {
-  const std::size_t size = head.size() + body.size();
+void TxBatch::append(Message*& message, const Flow& flow, const Datagram& datagram) {
+  const std::size_t size = datagram.size();
   if (size > kMaxDatagram) {
     ++statistics_.dropped;
     return;
@@ -225,7 +230,7 @@ void TxBatch::append(Message*& message, const Flow& flow, ByteView head, ByteVie
   }
   // A shorter segment can only be the last one.
   if (size < message->segment) message->may_grow = false;
-  arena_->add_bytes(*message, head, body);
+  arena_->add_bytes(*message, datagram);
 }
 
 void TxBatch::flush_before_close(int fd) {
@@ -375,8 +380,8 @@ TxBatch::Message& TxBatch::Arena::add_message(int fd, const Address& destination
   return message;
 }
 
-void TxBatch::Arena::add_bytes(Message& message, ByteView head, ByteView body) {
-  const auto size = static_cast<std::uint32_t>(head.size() + body.size());
+void TxBatch::Arena::add_bytes(Message& message, const Datagram& datagram) {
+  const auto size = static_cast<std::uint32_t>(datagram.size());
   if (message.last_piece != kNone &&
       pieces[message.last_piece].offset + pieces[message.last_piece].size == used_bytes) {
     pieces[message.last_piece].size += size;
@@ -387,8 +392,10 @@ void TxBatch::Arena::add_bytes(Message& message, ByteView head, ByteView body) {
     message.last_piece = piece;
   }
   std::uint8_t* room = bytes.get() + used_bytes;
-  if (!head.empty()) std::memcpy(room, head.data(), head.size());
-  if (!body.empty()) std::memcpy(room + head.size(), body.data(), body.size());
+  for (const ByteView part : {datagram.head, datagram.body, datagram.pad}) {
+    if (!part.empty()) std::memcpy(room, part.data(), part.size());
+    room += part.size();
+  }
   used_bytes += size;
   message.total += size;
   ++message.count;

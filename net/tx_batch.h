@@ -29,9 +29,10 @@ class TxBatch {
   TxBatch(const TxBatch&) = delete;
   TxBatch& operator=(const TxBatch&) = delete;
 
-  // Each segment of `body` becomes one datagram: head + segment. With an empty body (count 0) the
-  // head alone is the datagram. Flushes by itself when the arena is full.
-  void push(int fd, const Address& destination, ByteView head, const Run& body);
+  // Each segment of `body` becomes one datagram: head + segment + pad zero bytes (0 to 3). With an
+  // empty body (count 0) the head alone is the datagram. Flushes by itself when the arena is full.
+  void push(int fd, const Address& destination, ByteView head, const Run& body,
+            std::uint8_t pad = 0);
   void flush();
   // Call before a descriptor is closed: what waits for it leaves first.
   void flush_before_close(int fd);
@@ -56,7 +57,14 @@ class TxBatch {
     std::uint8_t traffic_class;
   };
 
-  void append(Message*& message, const Flow& flow, ByteView head, ByteView body);
+  struct Datagram {
+    ByteView head;
+    ByteView body;
+    ByteView pad;
+    std::size_t size() const { return head.size() + body.size() + pad.size(); }
+  };
+
+  void append(Message*& message, const Flow& flow, const Datagram& datagram);
   void send_chain(int fd, std::uint32_t first);
   void send_burst(int fd);
   void send_plainly(int fd, const Message& message);

@@ -367,6 +367,7 @@ void Planner::settle_turn() {
   auto settings = std::make_shared<turn::Settings>(
       turn::Credentials::Source{realm, config().users, shared_secrets()});
   settings->external = turn::ExternalAddresses(mappings_);
+  settings->relay_ips = plan_.relay_ips;
   settings->peers =
       turn::PeerPolicy({config().allowed_peers, config().denied_peers, own_addresses()});
   // One key for all workers that a restart knows again, and that says nothing of the secret.

@@ -110,7 +110,6 @@ class Server::Core {
     const Address& peer;
   };
   void send_to_client(const PeerToClient& way, const Run& run, Sink& sink);
-  void send_padded(const Path& path, ByteView head, const Run& run, Sink& sink);
   stun::TransactionId next_indication_id();
 
   const std::shared_ptr<const Settings> settings_;
@@ -125,9 +124,6 @@ class Server::Core {
   Statistics statistics_;
   std::uint64_t indication_seed_ = 0;
   std::uint64_t indications_ = 0;
-  // Where Data indications that need padding are put together: at least one of the largest.
-  static constexpr std::size_t kScratchSize = 66 * 1024;
-  const std::unique_ptr<std::uint8_t[]> scratch_;
 };
 
 // Comprehension-required attributes of a message that this server does not act on: those its table

@@ -232,36 +232,12 @@ void Server::Core::send_to_client(const PeerToClient& way, const Run& run, Sink&
     const DataIndicationHead head(next_indication_id(), shown, size);
     if (!head.fits()) return statistics_.dropped_malformed.add(run.count);
     parts.head = head.bytes();
-    const std::size_t pad = padding_to_four(size);
-    if (pad == 0 || is_stream(way.allocation.path.transport)) {
-      parts.pad = static_cast<std::uint8_t>(pad);
-      sink.to_client(way.allocation.path, parts);
-    } else {
-      send_padded(way.allocation.path, parts.head, parts.body, sink);
-    }
+    // The padding of an attribute belongs to the message (RFC 8489 section 14).
+    parts.pad = static_cast<std::uint8_t>(padding_to_four(size));
+    sink.to_client(way.allocation.path, parts);
   }
   statistics_.peer_packets_relayed.add(run.count);
   statistics_.peer_bytes_relayed.add(run.total_bytes());
-}
-
-// The padding of an attribute belongs to the message (RFC 8489 section 14), but Sink pads only on
-// streams: whole messages are put together here, and leave as a train again.
-void Server::Core::send_padded(const Path& path, ByteView head, const Run& run, Sink& sink) {
-  const std::size_t pad = padding_to_four(run.size);
-  const std::size_t message = head.size() + run.size + pad;
-  for (std::uint32_t at = 0; at < run.count;) {
-    Writer out(MutableBytes(scratch_.get(), kScratchSize));
-    for (; at < run.count && out.remaining() >= message; ++at) {
-      out.bytes(head);
-      out.bytes(run.segment(at));
-      out.zeros(pad);
-    }
-    Parts parts;
-    parts.body = Run::train(out.written(), static_cast<std::uint32_t>(message));
-    parts.body.traffic_class = run.traffic_class;
-    parts.body.dont_fragment = run.dont_fragment;
-    sink.to_client(path, parts);
-  }
 }
 
 // Indications have no transaction to protect: their ids must only differ (RFC 8489 section 5).

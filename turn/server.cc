@@ -66,8 +66,7 @@ Server::Core::Core(std::shared_ptr<const Settings> settings, const Shared& share
       revocations_(kMaxRevokedNames),
       authenticator_(settings_->credentials, revocations_, nonces_),
       allocations_(settings_->max_allocations),
-      indication_seed_(shared.random.u64()),
-      scratch_(std::make_unique_for_overwrite<std::uint8_t[]>(kScratchSize)) {}
+      indication_seed_(shared.random.u64()) {}
 
 void Server::Core::on_client(Tick now, const Path& path, const Run& run, Sink& sink) {
   for (std::uint32_t at = 0; at < run.count;) {

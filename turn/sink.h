@@ -22,7 +22,7 @@ namespace turnpike::turn {
 struct Parts {
   ByteView head;
   Run body;
-  std::uint8_t pad = 0;  // 0..3, streams only (RFC 8656 section 12.5)
+  std::uint8_t pad = 0;  // 0..3; of an attribute, or of ChannelData on a stream
 };
 
 // The socket behind a relayed transport address, as the driver names it.
