@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -161,6 +162,9 @@ TcpPair::TcpPair() {
   ::poll(&readable, 1, 5000);
   ours = Descriptor(::accept4(*listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   EXPECT_GE(ours.get(), 0);
+  for (const int fd : {ours.get(), theirs.get()}) {
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
 }
 
 std::size_t Peer::send(ByteView bytes) {

@@ -43,10 +43,13 @@ class CountingCalls : public Syscalls {
   }
   ssize_t read(int fd, void* buffer, size_t size) override {
     ++reads;
-    return Syscalls::read(fd, buffer, size);
+    const ssize_t count = Syscalls::read(fd, buffer, size);
+    if (count < 0) ++vain_reads;
+    return count;
   }
   int writes = 0;
   int reads = 0;
+  int vain_reads = 0;
 };
 
 class SmallPortions : public Syscalls {
@@ -128,13 +131,13 @@ TEST(TlsStream, AClientThatLeavesDuringTheHandshakeIsATlsFailure) {
   EXPECT_EQ(here.collector.end, End::kTlsFailed);
 }
 
-TEST(TlsStream, AlpnFollowsTheClientsOrderAndClaimsNothingUnknown) {
+TEST(TlsStream, AlpnPrefersTurnAndClaimsNothingUnknown) {
   const std::vector<std::pair<std::string, std::string>> table = {
       {"", ""},
       {"stun.turn", "stun.turn"},
       {"http/1.1", "http/1.1"},
       {"h2,http/1.1", "http/1.1"},
-      {"http/1.1,stun.turn", "http/1.1"},
+      {"http/1.1,stun.turn", "stun.turn"},
       {"stun.turn,http/1.1", "stun.turn"},
       {"h2", ""},
       {"http/1.0,stun.turn.x,stun", ""},
@@ -165,8 +168,8 @@ TEST(TlsStream, OneTurnsPacketsShareOneRecordAndOneSystemCall) {
   EXPECT_EQ(counting.writes, 1);
 }
 
-// The short read told that nothing more was there.
-TEST(TlsStream, ManyRecordsAreReadWithOneSystemCall) {
+// A short read told that nothing more was there, so nobody asks again.
+TEST(TlsStream, ManyRecordsAreReadAtOnceAndNoReadIsInVain) {
   Connected here;
   ASSERT_TRUE(here.shake_hands());
   for (int i = 0; i < 20; ++i) {
@@ -177,7 +180,8 @@ TEST(TlsStream, ManyRecordsAreReadWithOneSystemCall) {
   const SyscallsScope scope(counting);
   ASSERT_TRUE(turn_until(here.loop, [&] { return here.collector.received.size() == 120; }));
   EXPECT_EQ(here.collector.deliveries, 20);
-  EXPECT_EQ(counting.reads, 1);
+  EXPECT_LE(counting.reads, 5);
+  EXPECT_EQ(counting.vain_reads, 0);
 }
 
 TEST(TlsStream, DatagramsAboveTheHighWatermarkAreDroppedAndDrainingIsTold) {

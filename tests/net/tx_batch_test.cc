@@ -135,6 +135,28 @@ TEST(TxBatch, ATrainWithAHeadBecomesOneSendOfWholeDatagrams) {
   EXPECT_EQ(batch.statistics().system_calls, 1u);
 }
 
+TEST(TxBatch, PaddingFollowsEverySegmentAndIsZero) {
+  TxBatch batch(Segmentation::kProbe);
+  UdpSocket ours, theirs;
+  const Bytes body(23, 0xEE);
+  // What was in the arena before must not show.
+  batch.push(ours.fd(), theirs.local(), {}, turnpike::Run::one(Bytes(100, 0xEE)));
+  batch.flush();
+  drain(theirs);
+  batch.push(ours.fd(), theirs.local(), bytes_of("H"), turnpike::Run::train(body, 9), 3);
+  batch.push(ours.fd(), theirs.local(), bytes_of("H"), turnpike::Run{}, 2);
+  batch.flush();
+  const auto all = drain(theirs);
+  ASSERT_EQ(all.size(), 4u);
+  Bytes expected = bytes_of("H");
+  expected.insert(expected.end(), 9, 0xEE);
+  expected.insert(expected.end(), 3, 0);
+  EXPECT_EQ(all[0], expected);
+  EXPECT_EQ(all[1], expected);
+  EXPECT_EQ(all[2].size(), 1u + 5 + 3);
+  EXPECT_EQ(text_of(all[3]), std::string("H\0\0", 3));
+}
+
 TEST(TxBatch, InterleavedFlowsAreStillSegmented) {
   TxBatch batch(Segmentation::kProbe);
   if (!batch.segmentation_in_use()) GTEST_SKIP() << kNoSegmentation;
@@ -316,11 +338,13 @@ TEST(TxBatch, EqualsPacketByPacketOutputForAnyMix) {
       const std::uint32_t stride = size + random.below(2) * 4;
       const Bytes memory = pattern(std::size_t{stride} * count + 1, random.u64());
       const turnpike::Run run{memory.data(), size, last, stride, count};
-      batch.push(from.fd(), to.local(), head, run);
+      const auto pad = static_cast<std::uint8_t>(random.below(4));
+      batch.push(from.fd(), to.local(), head, run, pad);
       for (std::uint32_t i = 0; i < count; ++i) {
         Bytes datagram = head;
         const ByteView segment = run.segment(i);
         datagram.insert(datagram.end(), segment.begin(), segment.end());
+        datagram.insert(datagram.end(), pad, 0);
         expected[{from.local(), to.local()}].push_back(std::move(datagram));
       }
       if (random.below(40) == 0) batch.flush();
