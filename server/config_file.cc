@@ -29,28 +29,47 @@ std::string not_json(const std::string& path, std::string_view text, std::size_t
       path, line, column);
 }
 
-struct Parsed {
-  json root;
-  std::vector<std::string> keys;  // of the top level, in order, with repetitions
-};
-
-Expected<Parsed> parse(const std::string& path, std::string_view text) {
-  Parsed parsed;
-  const auto remember = [&parsed](int depth, json::parse_event_t event, json& value) {
-    if (depth == 1 && event == json::parse_event_t::key) {
-      parsed.keys.push_back(value.get<std::string>());
+Expected<void> check_keys(const std::string& path, std::vector<std::string> keys) {
+  for (const std::string& key : keys) {
+    const Option* option = find_option(key);
+    if (option == nullptr) {
+      return failure(
+          fmt::format("unknown key \"{}\" in {}{}", key, path, suggestion(key, SourceKind::kFile)));
     }
+    if (!may_stand_in_file(*option)) {
+      return failure(fmt::format("\"{}\" in {} belongs on the command line", key, path));
+    }
+  }
+  std::sort(keys.begin(), keys.end());
+  if (const auto twice = std::adjacent_find(keys.begin(), keys.end()); twice != keys.end()) {
+    return failure(
+        fmt::format("\"{}\" stands twice in {}: write it once, with an array if it may "
+                    "be repeated",
+                    *twice, path));
+  }
+  return {};
+}
+
+// The parsed object has every key once; what the text repeats is seen only while parsing.
+Expected<json> parse(const std::string& path, std::string_view text) {
+  std::vector<std::string> keys;
+  const auto remember = [&keys](int depth, json::parse_event_t event, json& value) {
+    if (depth == 1 && event == json::parse_event_t::key) keys.push_back(value.get<std::string>());
     return true;
   };
+  json root;
   try {
-    parsed.root = json::parse(text.begin(), text.end(), remember, true, true);
+    root = json::parse(text.begin(), text.end(), remember, true, true);
   } catch (const json::parse_error& error) {
     return failure(not_json(path, text, error.byte));
   }
-  if (!parsed.root.is_object()) {
+  if (!root.is_object()) {
     return failure(fmt::format("{} must hold one object: {{\"realm\": \"example.org\"}}", path));
   }
-  return parsed;
+  if (auto checked = check_keys(path, std::move(keys)); !checked) {
+    return unexpected(std::move(checked.error()));
+  }
+  return root;
 }
 
 std::optional<std::string> scalar(const json& value) {
@@ -86,40 +105,16 @@ Expected<void> take(Source& source, const Option& option, const json& value) {
   return {};
 }
 
-Expected<void> check_keys(const std::string& path, std::vector<std::string> keys) {
-  for (const std::string& key : keys) {
-    const Option* option = find_option(key);
-    if (option == nullptr) {
-      return failure(
-          fmt::format("unknown key \"{}\" in {}{}", key, path, suggestion(key, SourceKind::kFile)));
-    }
-    if (!may_stand_in_file(*option)) {
-      return failure(fmt::format("\"{}\" in {} belongs on the command line", key, path));
-    }
-  }
-  std::sort(keys.begin(), keys.end());
-  if (const auto twice = std::adjacent_find(keys.begin(), keys.end()); twice != keys.end()) {
-    return failure(
-        fmt::format("\"{}\" stands twice in {}: write it once, with an array if it may "
-                    "be repeated",
-                    *twice, path));
-  }
-  return {};
-}
-
 }  // namespace
 
 Expected<Source> read_config_file(const std::string& path) {
   auto file = read_option_file(path);
   if (!file) return unexpected(std::move(file.error()));
-  auto parsed = parse(path, file->content);
+  const auto root = parse(path, file->content);
   wipe(file->content);
-  if (!parsed) return unexpected(std::move(parsed.error()));
-  if (auto checked = check_keys(path, parsed->keys); !checked) {
-    return unexpected(std::move(checked.error()));
-  }
+  if (!root) return unexpected(root.error());
   Source source{SourceKind::kFile, path, file->others_may_read, {}};
-  for (const auto& [key, value] : parsed->root.items()) {
+  for (const auto& [key, value] : root->items()) {
     if (auto taken = take(source, *find_option(key), value); !taken) {
       return unexpected(std::move(taken.error()));
     }

@@ -1,5 +1,6 @@
 #include "server/cpus.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -82,7 +83,8 @@ std::optional<std::uint32_t> cgroup_cpus(const std::string& root) {
     if (controllers.empty()) {
       least = lesser(least, along(root + "/sys/fs/cgroup", group, quota_v2));
     } else if (names_cpu(controllers)) {
-      least = lesser(least, along(root + "/sys/fs/cgroup/" + controllers, group, quota_v1));
+      least = lesser(least,
+                     along(fmt::format("{}/sys/fs/cgroup/{}", root, controllers), group, quota_v1));
     }
   }
   return least;

@@ -150,6 +150,7 @@ std::string suggestion(std::string_view word, SourceKind kind) {
                                                        : std::string(option.name));
   }
   std::vector<std::string_view> names;
+  names.reserve(spelled.size());
   for (const std::string& name : spelled) names.push_back(std::string_view(name).substr(common));
   const auto nearest = nearest_name(word.substr(std::min(common, word.size())), names);
   if (!nearest) return "";
