@@ -1,0 +1,146 @@
+"""The scripts of tools/: what they ask of the system, and what they say when they cannot go on.
+
+The system is played by small programs at the front of PATH, which write down how they were called.
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+
+from server import ROOT
+
+
+def run(*command, **more):
+    return subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False,
+                          stdin=subprocess.DEVNULL, timeout=300, **more)
+
+
+class Packages(unittest.TestCase):
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.calls = os.path.join(self.folder, "calls")
+        self.stub("dpkg-query", 'case "$3" in have*) echo -n installed ;; *) exit 1 ;; esac',
+                  quiet=True)
+        self.stub("apt-get")
+
+    def stub(self, name, body="", quiet=False):
+        path = os.path.join(self.folder, name)
+        note = "" if quiet else f'echo "{name} $*" >>"{self.calls}"\n'
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/bash\n{note}{body}\n")
+        os.chmod(path, 0o755)
+
+    def install(self, *packages, root):
+        self.stub("id", f"echo {0 if root else 1000}", quiet=True)
+        script = f"set -euo pipefail; . tools/lib/common.sh; install_packages {' '.join(packages)}"
+        # Only the stubs and bash's own directory of essentials, so that no real sudo is found.
+        tools = ("env", "dirname", "basename", "awk", "cat")
+        for tool in tools:
+            target = os.path.join(self.folder, tool)
+            if not os.path.exists(target):
+                os.symlink(f"/usr/bin/{tool}", target)
+        return run("/bin/bash", "-c", script, env={"PATH": self.folder})
+
+    def called(self):
+        if not os.path.exists(self.calls):
+            return []
+        with open(self.calls, encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    def test_nothing_happens_when_all_are_there(self):
+        for root in (True, False):
+            self.assertEqual(self.install("have-one", "have-two", root=root).returncode, 0)
+        self.assertEqual(self.called(), [])
+
+    def test_root_installs_exactly_what_is_missing(self):
+        done = self.install("have-one", "two", "three", root=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(self.called()[-1], r"^apt-get install .* two three$")
+        self.assertIn("two three", done.stderr)
+
+    def test_one_of_two_alternatives_is_enough(self):
+        self.install("'other|have-one'", root=True)
+        self.assertEqual(self.called(), [])
+        self.install("'first|second'", root=True)
+        self.assertRegex(self.called()[-1], r" first$")
+
+    def test_others_use_sudo(self):
+        self.stub("sudo", '"$@"')
+        done = self.install("two", root=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex("\n".join(self.called()), r"sudo .*apt-get install .* two\n")
+
+    def test_without_root_and_sudo_the_sentence_says_what_to_run(self):
+        done = self.install("two", root=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("apt-get install two", done.stderr)
+        self.assertEqual(self.called(), [])
+
+
+class CommandLines(unittest.TestCase):
+    def test_help_is_help(self):
+        for tool in ("up", "test", "fuzz"):
+            with self.subTest(tool=tool):
+                done = run(f"tools/{tool}", "--help")
+                self.assertEqual(done.returncode, 0)
+                self.assertIn(f"tools/{tool}", done.stdout)
+
+    def test_what_is_unknown_is_refused_in_one_sentence(self):
+        for command in (("tools/up", "--nonsense"), ("tools/test", "--nonsense"),
+                        ("tools/test", "nonsense"), ("tools/fuzz", "nonsense")):
+            with self.subTest(command=command):
+                done = run(*command)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertIn("nonsense", done.stderr)
+
+    def test_every_fuzz_target_has_seeds(self):
+        targets = run("tools/fuzz", "--list").stdout.split()
+        self.assertGreaterEqual(len(targets), 5)
+        for target in targets:
+            self.assertTrue(os.listdir(os.path.join(ROOT, "tests/corpus", target)), target)
+
+    def test_every_stage_is_explained(self):
+        words = run("tools/test", "--help").stdout
+        with open(os.path.join(ROOT, "tools/lib/stages.sh"), encoding="utf-8") as file:
+            stages = re.search(r"^all_stages=\((.*)\)", file.read(), re.M).group(1).split()
+        for stage in stages:
+            self.assertRegex(words, rf"(?m)^  {stage} +\w")
+
+
+class Dev(unittest.TestCase):
+    """tools/up --dev: the certificate is for the name that the server will tell browsers."""
+
+    def up(self, *options):
+        done = run("tools/up", "--dev", "--", "--state-dir", self.folder, *options, "--version")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("turnpike ", done.stdout)
+
+    def checks(self, name, *question):
+        path = os.path.join(self.folder, f"dev-{name}.pem")
+        done = run("openssl", "x509", "-in", path, "-noout", *question)
+        return "does match" in done.stdout
+
+    def test_makes_a_certificate_once(self):
+        with tempfile.TemporaryDirectory() as self.folder:
+            self.up()
+            self.assertTrue(self.checks("localhost", "-checkhost", "localhost"))
+            self.assertTrue(self.checks("localhost", "-checkip", "127.0.0.1"))
+            key = os.path.join(self.folder, "dev-localhost.key")
+            self.assertEqual(os.stat(key).st_mode & 0o077, 0)
+            before = os.stat(key).st_mtime_ns
+            self.up()
+            self.assertEqual(os.stat(key).st_mtime_ns, before)
+
+    def test_follows_the_public_host(self):
+        with tempfile.TemporaryDirectory() as self.folder:
+            self.up("--public-host", "turn.example.org")
+            self.assertTrue(self.checks("turn.example.org", "-checkhost", "turn.example.org"))
+            self.up("--public-host=192.0.2.7")
+            self.assertTrue(self.checks("192.0.2.7", "-checkip", "192.0.2.7"))
+
+
+if __name__ == "__main__":
+    unittest.main()
