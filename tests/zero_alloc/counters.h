@@ -6,7 +6,7 @@
 
 namespace turnpike::zero_alloc {
 
-inline constexpr const char* kFileVariable = "TURNPIKE_ALLOCATION_COUNTERS";
+inline constexpr const char* kFileVariable = "COUNTED_ALLOCATIONS_FILE";
 
 struct Counters {
   std::atomic<std::uint64_t> allocations;  // malloc and its kin
