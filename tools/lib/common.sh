@@ -40,9 +40,9 @@ missing_packages() {
 
 # Installs what is missing and touches nothing when nothing is.
 install_packages() {
-  command -v dpkg-query >/dev/null || die "this script knows Debian 12 and Ubuntu 24.04 only (no" \
-    "dpkg here). Install what tools/lib/packages.sh names, then build with: cmake --preset release" \
-    "&& cmake --build --preset release --target turnpike"
+  command -v dpkg-query >/dev/null || die "this script knows Debian 12 and Ubuntu 24.04 only, and" \
+    "here is no dpkg. Install what tools/lib/packages.sh names, then build with:" \
+    "cmake --preset release && cmake --build --preset release --target turnpike"
   local -a missing as_root=()
   mapfile -t missing < <(missing_packages "$@")
   [ "${#missing[@]}" -gt 0 ] || return 0
