@@ -13,6 +13,7 @@ ChunkPool::~ChunkPool() {
 }
 
 Chunk* ChunkPool::take() {
+  ++lent_;
   // Default-initialised: the 16 KiB are not zeroed.
   if (first_ == nullptr) return new Chunk;
   Chunk* chunk = std::exchange(first_, first_->next);
@@ -23,6 +24,7 @@ Chunk* ChunkPool::take() {
 }
 
 void ChunkPool::give_back(Chunk* chunk) {
+  --lent_;
   if (idle_ >= kMaxIdle) {
     delete chunk;
     return;

@@ -36,10 +36,12 @@ class ChunkPool {
   Chunk* take();
   void give_back(Chunk* chunk);
   std::size_t idle() const { return idle_; }
+  std::size_t lent() const { return lent_; }
 
  private:
   Chunk* first_ = nullptr;  // the one used last: its memory is warm
   std::size_t idle_ = 0;
+  std::size_t lent_ = 0;
 };
 
 class ByteQueue {

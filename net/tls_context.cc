@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/check.h"
+#include "net/openssl_memory.h"
 #include "net/openssl_owners.h"
 
 namespace turnpike::net {
@@ -105,8 +106,9 @@ void apply_policy(SSL_CTX* context) {
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                    SSL_OP_IGNORE_UNEXPECTED_EOF);
-  // Buffers are kept between records: released ones would be allocated again for every record.
-  SSL_CTX_clear_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  // An idle connection gives its record buffers back, but only where that costs no allocation for
+  // every record.
+  if (openssl_memory_in_use()) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   // Head and body of a record, and as many records as fit, with one read.
   SSL_CTX_set_read_ahead(context, 1);

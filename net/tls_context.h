@@ -1,7 +1,7 @@
 // TlsContext: certificate, key and policy for server-side TLS (OpenSSL). TLS 1.2 and 1.3, AEAD
 // suites, no renegotiation, no compression, session tickets on. ALPN offers `stun.turn` (RFC 7443)
-// and `http/1.1`; the client's order decides. A client that offers only other ids gets no
-// agreement: unknown ids are never claimed, and its first byte tells what it speaks. Built once,
+// and `http/1.1`, in this order whatever the client's is. A client that offers only other ids gets
+// no agreement: unknown ids are never claimed, and its first byte tells what it speaks. Built once,
 // immutable, shared by threads.
 #pragma once
 
