@@ -68,6 +68,10 @@ StreamPool& Loop::stream_pool() {
   return *stream_pool_;
 }
 
+std::size_t Loop::queued_stream_bytes() const {
+  return stream_pool_ ? stream_pool_->chunks().lent() * Chunk::kBytes : 0;
+}
+
 void Loop::before_blocking(uv_prepare_t* handle) {
   Loop& loop = *static_cast<Loop*>(handle->data);
   loop.flush();

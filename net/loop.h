@@ -44,6 +44,9 @@ class Loop {
   // What the streams of this loop share.
   StreamPool& stream_pool();
 
+  // Memory that the streams of this loop hold for bytes they have still to send.
+  std::size_t queued_stream_bytes() const;
+
   uv_loop_t* raw() { return &loop_; }
 
  private:

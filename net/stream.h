@@ -58,7 +58,8 @@ class Stream {
   // Always takes the bytes (signaling, HTTP); the caller bounds queued_bytes().
   virtual void write(ByteView bytes) = 0;
   virtual std::size_t queued_bytes() const = 0;
-  // Sends what is queued, then closes; on_end follows. Nothing can be written after it.
+  // Sends what is queued, then closes; on_end follows. Nothing can be written after it, and nothing
+  // is delivered. How long a peer may take to read what is queued is the owner's to bound.
   virtual void finish() = 0;
   // The connection changes its loop: every event here is stopped before this returns. `unread` are
   // bytes that the receiver was given and did not consume. The stream is destroyed by this.
