@@ -296,6 +296,17 @@ def pages(root):
                     yield f"{path}:{number}: an address outside of this server: {host}"
 
 
+def links(root):
+    """What a page of the documentation points at is there."""
+    for path in files(root, ".md"):
+        prose = re.sub(r"```.*?```|`[^`\n]*`", "", read(root, path), flags=re.S)
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose):
+            if re.match(r"[a-z]+:", target):
+                continue
+            if not os.path.exists(os.path.join(root, os.path.dirname(path), target)):
+                yield f"{path}: points at {target}, which is not there"
+
+
 def tests_wait_for_nothing(root):
     pattern = re.compile(r"\b(?:sleep_for|sleep_until|usleep|nanosleep|sleep)\s*\(")
     for path in files(root, ".cc", ".h"):
@@ -307,7 +318,7 @@ def tests_wait_for_nothing(root):
 
 
 RULES = (layering, purity, beast, exceptions, sizes, headers, left_open, whitespace, listed, pages,
-         tests_wait_for_nothing)
+         links, tests_wait_for_nothing)
 
 
 class Tree(unittest.TestCase):
@@ -458,6 +469,13 @@ class Rules(unittest.TestCase):
         for text in ('<svg xmlns="http://www.w3.org/2000/svg">', "`https://${location.host}/`",
                      '<a href="/call/demo">', "urls: turn://", "https://turn.example.org/"):
             self.assertEqual(self.complaints(pages, page(text)), [])
+
+    def test_links(self):
+        self.refuses(links, "points at docs/a.md", path="README.md", text="[a](docs/a.md#top)\n")
+        self.refuses(links, "points at ../b.png", path="docs/a.md", text="![b](../b.png)\n")
+        self.assertEqual(self.complaints(links, {
+            "README.md": "[a](docs/a.md) [top](#top) [web](https://example.org) `[x](y)`\n",
+            "docs/a.md": "[back](../README.md)\n"}), [])
 
     def test_sleeping(self):
         self.refuses(tests_wait_for_nothing, "sleeps", path="tests/net/a.cc",
