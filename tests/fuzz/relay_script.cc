@@ -300,6 +300,8 @@ void RelayScript::to_peer(turn::RelayHandle relay, const Address& peer, const Ru
 Expected<turn::Relay, turn::RelayError> RelayScript::open_relay(const turn::RelayWish& wish) {
   if (wish.family != Family::kIPv4) return unexpected(turn::RelayError::kFamilyNotSupported);
   if (relays_.size() >= kMaxRelays) return unexpected(turn::RelayError::kNoPortLeft);
+  const bool even = wish.parity == turn::PortParity::kEven;
+  if (even && next_port_ % 2 != 0) ++next_port_;
   const Address address{kLocal, next_port_++};
   relays_[next_relay_] = {address, wish.owner};
   return turn::Relay{.handle = {next_relay_++}, .address = address};

@@ -1,5 +1,6 @@
 """The relay from outside, with a client of our own: every transport, who may, who may not."""
 
+import contextlib
 import os
 import random
 import socket
@@ -207,6 +208,29 @@ class Refusals(unittest.TestCase):
                 peer.send(b"anybody?")
                 peer.recv(10)
             self.refused(437, caller.refresh)
+
+
+class Ports(unittest.TestCase):
+    def test_an_even_port_when_asked_for(self):
+        with relay() as server:
+            for _ in range(8):
+                with client(server) as caller:
+                    self.assertEqual(caller.allocate(even_port=True)[1] % 2, 0)
+
+    def test_the_range_is_kept_and_its_end_is_said(self):
+        # Twenty ports, of which other programs may hold some: each is given once, then none.
+        with relay("--min-port", "61000", "--max-port", "61019", "--workers", "2") as server, \
+                contextlib.ExitStack() as stack:
+            ports = set()
+            with self.assertRaises(Refused) as caught:
+                for _ in range(21):
+                    caller = stack.enter_context(client(server))
+                    port = caller.allocate()[1]
+                    self.assertNotIn(port, ports)
+                    self.assertIn(port, range(61000, 61020))
+                    ports.add(port)
+            self.assertEqual(caught.exception.code, 508)
+            self.assertGreaterEqual(len(ports), 15)
 
 
 class Addresses(unittest.TestCase):

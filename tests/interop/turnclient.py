@@ -22,7 +22,8 @@ REQUEST, INDICATION, SUCCESS, ERROR = 0x000, 0x010, 0x100, 0x110
 MAPPED_ADDRESS, USERNAME, MESSAGE_INTEGRITY, ERROR_CODE = 0x0001, 0x0006, 0x0008, 0x0009
 CHANNEL_NUMBER, LIFETIME, XOR_PEER_ADDRESS, DATA_VALUE = 0x000C, 0x000D, 0x0012, 0x0013
 REALM, NONCE, XOR_RELAYED_ADDRESS, REQUESTED_ADDRESS_FAMILY = 0x0014, 0x0015, 0x0016, 0x0017
-REQUESTED_TRANSPORT, XOR_MAPPED_ADDRESS, SOFTWARE, FINGERPRINT = 0x0019, 0x0020, 0x8022, 0x8028
+EVEN_PORT, REQUESTED_TRANSPORT, XOR_MAPPED_ADDRESS = 0x0018, 0x0019, 0x0020
+SOFTWARE, FINGERPRINT = 0x8022, 0x8028
 
 
 class Refused(Exception):
@@ -151,12 +152,14 @@ class TurnClient:
         """The address that the server saw."""
         return self.request(Message(BINDING, REQUEST)).address(XOR_MAPPED_ADDRESS)
 
-    def allocate(self, family=None, lifetime=None):
+    def allocate(self, family=None, lifetime=None, even_port=False):
         message = Message(ALLOCATE, REQUEST).add(REQUESTED_TRANSPORT, bytes([17, 0, 0, 0]))
         if family is not None:
             message.add(REQUESTED_ADDRESS_FAMILY, bytes([family, 0, 0, 0]))
         if lifetime is not None:
             message.add(LIFETIME, struct.pack("!I", lifetime))
+        if even_port:
+            message.add(EVEN_PORT, bytes([0]))
         answer = self.authenticated(message)
         self.relayed = answer.address(XOR_RELAYED_ADDRESS)
         self.mapped = answer.address(XOR_MAPPED_ADDRESS)
