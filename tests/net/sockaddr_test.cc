@@ -30,6 +30,7 @@ TEST(SocketAddress, MappedIpv4ComesOutAsIpv4) {
 TEST(SocketAddress, OtherFamiliesAreAFaultOfOurs) {
   sockaddr_storage storage{};
   storage.ss_family = AF_UNIX;
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // libuv has a thread by now
   EXPECT_DEATH(from_sockaddr(reinterpret_cast<const sockaddr*>(&storage)), "AF_INET6");
 }
 
