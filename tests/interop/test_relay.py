@@ -287,6 +287,8 @@ class Garbage(unittest.TestCase):
                          b"\x16\x03\x01\x00", b"\x80" * 40, b"\x00\x01\x00\x00" + bytes(16)):
                 sock.send(data)
             self.assertTrue(quiet(sock))
+        # The last line of its log counts what it threw away.
+        self.assertRegex(server.log(), r"stopped: .*[^0-9][1-9]\d* dropped")
 
 
 if __name__ == "__main__":
