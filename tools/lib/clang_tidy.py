@@ -10,6 +10,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -78,7 +79,9 @@ def main():
         source = os.path.relpath(entry["file"])
         if source.split("/", 1)[0] not in rooms:
             continue
-        target = os.path.relpath(os.path.join(entry["directory"], entry["output"]), build)
+        words = shlex.split(entry["command"])
+        output = words[words.index("-o") + 1]  # CMake 3.25 writes no "output" of its own
+        target = os.path.relpath(os.path.join(entry["directory"], output), build)
         if target not in needed:
             sys.exit(f"{source} has not been built in {build}")
         mark = key(entry, needed[target] + [source], common, digests)
