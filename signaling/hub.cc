@@ -73,9 +73,9 @@ Expected<MemberHandle, Refusal> Hub::join(Tick now, const Caller& caller,
       return unexpected(
           Refusal{ErrorCode::kBadInvitation, "the invitation is expired or not for this room"});
     }
-    credential_key = key_id(request.invitation);
+    credential_key = minter_.key_id(request.invitation);
   } else if (settings_.open_rooms) {
-    credential_key = key_id(kOpenRoomsKey);
+    credential_key = minter_.key_id(kOpenRoomsKey);
   }
   if (members_.size() >= kMaxMembers) {
     return unexpected(Refusal{ErrorCode::kTooManyRooms, "the server has no more places"});
@@ -155,7 +155,7 @@ Expected<MemberHandle, Refusal> Hub::resume(Tick now, const Caller& caller,
   }
   const PeerHandle before = std::exchange(member->peer, caller.peer);
   member->dialect = caller.dialect;
-  member->replay.confirm(request.received);
+  confirm(*member, request.received);
   if (before) sink.dismiss(before, Dismissal::kResumedElsewhere);
   Resumed resumed;
   resumed.room = rooms_.find(member->room)->name;
@@ -237,15 +237,31 @@ void Hub::broadcast(const Member& except, const HubMessage& message, HubSink& si
   }
 }
 
-void Hub::push(Member& member, Encoded& message, HubSink& sink, Keep keep) {
+void Hub::push(Member& member, Encoded& message, HubSink& sink, Keep kept) {
   const Frame& frame = message.in(*member.dialect);
   if (frame->empty()) return;
   const std::uint64_t sequence = ++member.sequence;
-  if (keep == Keep::kForReplay) member.replay.push(sequence, frame);
+  if (kept == Keep::kForReplay) keep(member, sequence, frame);
   if (member.away()) return;
   scratch_.clear();
   member.dialect->address(*frame, sequence, scratch_);
   sink.deliver(member.peer, scratch_);
+}
+
+void Hub::keep(Member& member, std::uint64_t sequence, const Frame& frame) {
+  replay_bytes_ -= member.replay.bytes();
+  if (replay_bytes_ + member.replay.bytes() + frame->size() > kMaxReplayBytes) {
+    member.replay.give_up(sequence);
+  } else {
+    member.replay.push(sequence, frame);
+  }
+  replay_bytes_ += member.replay.bytes();
+}
+
+void Hub::confirm(Member& member, std::uint64_t sequence) {
+  replay_bytes_ -= member.replay.bytes();
+  member.replay.confirm(sequence);
+  replay_bytes_ += member.replay.bytes();
 }
 
 void Hub::say(const Member& member, const HubMessage& message, std::uint64_t sequence,
@@ -304,6 +320,7 @@ void Hub::end(Tick now, MemberHandle handle, LeaveReason reason, HubSink& sink) 
     by_name_.erase(room.name);
     rooms_.erase(member->room);
   }
+  replay_bytes_ -= member->replay.bytes();
   members_.erase(handle);
   if (!peer) return;
   sink.dismiss(peer, reason == LeaveReason::kKicked ? Dismissal::kRemoved : Dismissal::kLeft);
@@ -328,7 +345,7 @@ bool Hub::is_member(MemberHandle handle, PeerHandle peer) const {
 }
 
 void Hub::confirm(MemberHandle handle, PeerHandle peer, std::uint64_t sequence) {
-  if (is_member(handle, peer)) members_.find(handle)->replay.confirm(sequence);
+  if (is_member(handle, peer)) confirm(*members_.find(handle), sequence);
 }
 
 std::uint64_t Hub::last_sequence(MemberHandle handle) const {

@@ -46,6 +46,9 @@ class Hub {
   static constexpr std::uint32_t kMaxRooms = 16384;
   static constexpr std::uint32_t kMaxMembers = 65536;  // of all rooms, those away included
   static constexpr seconds kResumeWindow{120};
+  // Of all replay queues together; a message that many wait for counts for each of them. A member
+  // whose message finds no place cannot resume, should its connection be lost before it confirms.
+  static constexpr std::size_t kMaxReplayBytes = 256u << 20;
 
   struct Settings {
     bool open_rooms = false;  // credentials without an invitation
@@ -118,8 +121,10 @@ class Hub {
   std::string session_of(MemberHandle handle, const Member& member) const;
   IceView mint(Tick now, Member& member, std::string& servers);
   void broadcast(const Member& except, const HubMessage& message, HubSink& sink);
-  void push(Member& member, Encoded& message, HubSink& sink, Keep keep);
+  void push(Member& member, Encoded& message, HubSink& sink, Keep kept);
   void say(const Member& member, const HubMessage& message, std::uint64_t sequence, HubSink& sink);
+  void keep(Member& member, std::uint64_t sequence, const Frame& frame);
+  void confirm(Member& member, std::uint64_t sequence);
   void replay(const Member& member, HubSink& sink);
   void end(Tick now, MemberHandle handle, LeaveReason reason, HubSink& sink);
 
@@ -131,7 +136,8 @@ class Hub {
   mutable Slab<Room> rooms_{kMaxRooms};
   mutable Slab<Member> members_{kMaxMembers};
   boost::unordered_flat_map<std::string, RoomHandle, NameHash, std::equal_to<>> by_name_;
-  std::string scratch_;  // the message being completed
+  std::size_t replay_bytes_ = 0;  // in all replay queues
+  std::string scratch_;           // the message being completed
 };
 
 }  // namespace turnpike::signaling

@@ -46,8 +46,9 @@ nlohmann::json Minter::ice_servers(const MintedCredential& credential) const {
   return list;
 }
 
-std::string key_id(std::string_view key) {
-  const Sha256Digest digest = sha256(as_bytes(key));
+std::string Minter::key_id(std::string_view key) const {
+  const Sha256Digest digest =
+      hmac_sha256(as_bytes(secret_), {as_bytes(std::string_view("key id")), as_bytes(key)});
   return hex_encode(ByteView(digest).first(4));
 }
 

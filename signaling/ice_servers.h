@@ -41,14 +41,14 @@ class Minter {
                         WallTime now) const;
   // [{"urls":[...stun]},{"urls":[...turn],"username":...,"credential":...}]
   nlohmann::json ice_servers(const MintedCredential& credential) const;
+  // 8 hexadecimal digits that name a key or an invitation. They travel in usernames, so they are
+  // keyed: a weak key cannot be guessed from them.
+  std::string key_id(std::string_view key) const;
   const IceUrls& urls() const { return urls_; }
 
  private:
   std::string secret_;
   IceUrls urls_;
 };
-
-// 8 hexadecimal digits that name a key without telling it.
-std::string key_id(std::string_view key);
 
 }  // namespace turnpike::signaling

@@ -26,6 +26,11 @@ void ReplayQueue::confirm(std::uint64_t sequence) {
   drop_front(count);
 }
 
+void ReplayQueue::give_up(std::uint64_t sequence) {
+  drop_front(waiting_.size());
+  lost_ = sequence;
+}
+
 void ReplayQueue::drop_front(std::size_t count) {
   const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(count);
   for (auto it = waiting_.begin(); it != end; ++it) bytes_ -= it->frame->size();

@@ -36,6 +36,8 @@ class ReplayQueue {
   };
   void push(std::uint64_t sequence, Frame frame);
   void confirm(std::uint64_t sequence);
+  // There is no place for this message: nothing up to it can be replayed.
+  void give_up(std::uint64_t sequence);
   // Whether everything after `received` is still here.
   bool reaches_back_to(std::uint64_t received) const { return received >= lost_; }
   const std::vector<Waiting>& waiting() const { return waiting_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "signaling/service_core.h"
@@ -76,6 +77,7 @@ void Service::Core::forget(ConnectionHandle handle, Connection& connection) {
   const auto count = per_source_.find(source_prefix(connection.origin.remote.ip));
   CHECK(count != per_source_.end());
   if (--count->second == 0) per_source_.erase(count);
+  queued_ -= connection.share();
   connections_.erase(handle);
 }
 
@@ -110,10 +112,31 @@ void Service::Core::end_doomed() {
   }
 }
 
-bool Service::Core::write(ConnectionHandle handle, Connection& connection, ByteView bytes) {
-  if (connection.doomed) return false;
+void Service::Core::write(ConnectionHandle handle, Connection& connection, ByteView bytes) {
+  if (connection.doomed) return;
+  queued_ -= connection.share();
   connection.queued = outlet_->write(handle, bytes);
-  return true;
+  queued_ += connection.share();
+}
+
+// One source can fill a room with readers that do not read, and each has its share of memory. What
+// was told is old by now, so everybody is asked again before anybody is cut.
+void Service::Core::relieve() {
+  std::vector<std::pair<std::size_t, ConnectionHandle>> waiting;
+  connections_.for_each([&](ConnectionHandle handle, Connection& connection) {
+    if (connection.queued == 0 || connection.doomed) return;
+    write(handle, connection, {});
+    if (connection.queued > 0) waiting.emplace_back(connection.share(), handle);
+  });
+  if (queued_ <= kMaxQueuedTotal) return;
+  std::sort(waiting.begin(), waiting.end(),
+            [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::size_t left = queued_;
+  for (const auto& [queued, handle] : waiting) {
+    if (left <= kMaxQueuedTotal / 2) return;
+    doom(handle, *connections_.find(handle));
+    left -= queued;
+  }
 }
 
 void Service::Core::arm(Connection& connection, Duration after) {
@@ -187,6 +210,7 @@ void Service::Core::shut_down(Tick now, Outlet& outlet) {
     connections_.erase(handle);
   });
   per_source_.clear();
+  queued_ = 0;
   doomed_.clear();
 }
 
@@ -197,7 +221,7 @@ Service::Audit Service::Core::audit() const {
 std::string Service::Core::example_ice_servers(WallTime now) const {
   const std::string key =
       settings_.api_keys.empty() ? settings_.secret : settings_.api_keys.front();
-  const auto credential = minter_.mint("example", key_id(key), Minter::kMaxKeyTtl, now);
+  const auto credential = minter_.mint("example", minter_.key_id(key), Minter::kMaxKeyTtl, now);
   return minter_.ice_servers(credential).dump(2);
 }
 

@@ -71,6 +71,8 @@ class Service {
  public:
   static constexpr std::uint32_t kMaxConnections = 65536;
   static constexpr std::size_t kMaxQueuedBytes = 4 << 20;  // of one connection; then it is cut
+  // Of all connections together; then those for which most waits are cut, down to half of it.
+  static constexpr std::size_t kMaxQueuedTotal = 256u << 20;
   // Of one source prefix (/32 or /64). Loopback is exempt: there a proxy speaks for everybody.
   static constexpr std::uint32_t kMaxConnectionsPerSource = 1024;
   static constexpr Rate kArrivalRate{1024, milliseconds(10)};  // of one source prefix

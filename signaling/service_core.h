@@ -3,6 +3,7 @@
 // service_websocket.cc (frames, and the hub's words). Single thread.
 #pragma once
 
+#include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <memory>
@@ -33,6 +34,8 @@ struct Connection {
   enum class Phase : std::uint8_t { kHttp, kFile, kWebSocket, kLingering };
 
   explicit Connection(const ConnectionOrigin& from) : origin(from) {}
+  // What it counts for among all queues. More than this is a file, which the outlet bounds.
+  std::size_t share() const { return std::min(queued, Service::kMaxQueuedBytes); }
 
   Timer timer;  // of the phase: request deadline, idle time, next ping, end of lingering
   ConnectionOrigin origin;
@@ -82,7 +85,8 @@ class Service::Core final : public HubSink {
   void release_peer(Connection& connection);
   void doom(ConnectionHandle handle, Connection& connection);
   void end_doomed();
-  bool write(ConnectionHandle handle, Connection& connection, ByteView bytes);
+  void write(ConnectionHandle handle, Connection& connection, ByteView bytes);
+  void relieve();
   void linger(Connection& connection);
   void discard(ConnectionHandle handle, Connection& connection, ByteView bytes);
   void on_connection_timer(ConnectionHandle handle, Connection& connection);
@@ -126,6 +130,7 @@ class Service::Core final : public HubSink {
     std::size_t operator()(const IpAddress& ip) const { return hash_value(ip); }
   };
   boost::unordered_flat_map<IpAddress, std::uint32_t, IpHash> per_source_;
+  std::size_t queued_ = 0;  // in the outlet for all connections, as far as it told
   std::vector<ConnectionHandle> doomed_;
   std::string scratch_;  // the frame being written
   Tick now_;
@@ -141,7 +146,10 @@ class Service::Core::Call {
     ++core_.depth_;
   }
   ~Call() {
-    if (core_.depth_ == 1) core_.end_doomed();
+    if (core_.depth_ == 1) {
+      if (core_.queued_ > kMaxQueuedTotal) core_.relieve();
+      core_.end_doomed();
+    }
     --core_.depth_;
     core_.outlet_ = before_;
   }

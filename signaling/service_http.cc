@@ -114,8 +114,8 @@ void Service::Core::respond(ConnectionHandle handle, const Request* request,
   if (http::goes_on(response, request)) {
     connection.phase = Connection::Phase::kHttp;
     arm(connection, kIdleTime);
-  } else if (request != nullptr && request->method != Method::kPost && !response.close) {
-    doom(handle, connection);
+  } else if (request != nullptr && !response.close) {
+    doom(handle, connection);  // as the client wished, and nothing more is coming
   } else {
     linger(connection);
   }

@@ -84,15 +84,16 @@ TEST(Invitation, OfAnotherSecretIsForeign) {
 
 TEST(Minter, MintsWhatTheTurnRestDraftSays) {
   const Minter minter{std::string(kSecret), {{"stun:h:1"}, {"turn:h:1", "turn:h:1?transport=tcp"}}};
-  const auto credential = minter.mint("alice", key_id("key-for-back-ends"), seconds(3600), kNow);
-  EXPECT_EQ(credential.username, "1767229200:alice~fd267e98");
-  EXPECT_EQ(credential.name, "alice~fd267e98");
-  EXPECT_EQ(credential.password, "85i5p0l0UWGaTv8Ml3kCchjcy1I=");
+  const auto credential =
+      minter.mint("alice", minter.key_id("key-for-back-ends"), seconds(3600), kNow);
+  EXPECT_EQ(credential.username, "1767229200:alice~85a7f9d1");
+  EXPECT_EQ(credential.name, "alice~85a7f9d1");
+  EXPECT_EQ(credential.password, "qB8H9xR2lI/DdmEI9+HaSY3dFPE=");
   EXPECT_EQ(credential.expires, kNow + seconds(3600));
   EXPECT_EQ(minter.ice_servers(credential), nlohmann::json::parse(R"([{"urls":["stun:h:1"]},
                 {"urls":["turn:h:1","turn:h:1?transport=tcp"],
-                 "username":"1767229200:alice~fd267e98",
-                 "credential":"85i5p0l0UWGaTv8Ml3kCchjcy1I="}])"));
+                 "username":"1767229200:alice~85a7f9d1",
+                 "credential":"qB8H9xR2lI/DdmEI9+HaSY3dFPE="}])"));
 }
 
 TEST(Minter, TheRelayAcceptsWhatItMints) {

@@ -209,6 +209,82 @@ TEST(Limits, ManySlowReadersAtOnceAreCutTogether) {
   EXPECT_EQ(world.service.audit().connections, 1u);
 }
 
+TEST(Limits, AllQueuesTogetherAreBoundedAndTheLongestAreCut) {
+  World world;
+  std::vector<std::unique_ptr<Tab>> tabs;
+  const std::size_t share = Service::kMaxQueuedBytes - 4096;
+  const std::size_t count = Service::kMaxQueuedTotal / share + 1;
+  for (std::size_t i = 0; i < count + 2; ++i) {
+    tabs.push_back(std::make_unique<Tab>(world));
+    tabs.back()->join("room " + std::to_string(i));
+  }
+  // The last but one has drained since it was asked last, the last one has little waiting.
+  for (std::size_t i = 0; i < count; ++i) {
+    auto& wire = world.outlet.wire(tabs[i]->connection);
+    wire.slow = true;
+    wire.stuck = share;
+    if (i + 1 == count) {
+      world.outlet.wire(tabs[0]->connection).slow = false;
+      world.outlet.wire(tabs[0]->connection).stuck = 0;
+    }
+    tabs[i]->say({{"type", "ping"}});
+  }
+  const auto open = [&] {
+    std::size_t number = 0;
+    for (const auto& tab : tabs) number += world.closed(tab->connection) ? 0 : 1;
+    return number;
+  };
+  EXPECT_EQ(open(), count + 2) << "one of them had drained in time";
+  auto& modest = world.outlet.wire(tabs[count]->connection);
+  modest.slow = true;
+  modest.stuck = 1000;
+  tabs[count]->say({{"type", "ping"}});
+  auto& last = world.outlet.wire(tabs[count + 1]->connection);
+  last.slow = true;
+  last.stuck = share;
+  tabs[count + 1]->say({{"type", "ping"}});
+  std::size_t left = 0;
+  for (const auto& tab : tabs) {
+    if (!world.closed(tab->connection)) left += world.outlet.wire(tab->connection).stuck;
+  }
+  EXPECT_LE(left, Service::kMaxQueuedTotal / 2);
+  EXPECT_GT(left, Service::kMaxQueuedTotal / 2 - Service::kMaxQueuedBytes)
+      << "and no more than that";
+  EXPECT_FALSE(world.closed(tabs[count]->connection));
+  EXPECT_FALSE(world.closed(tabs[0]->connection));
+}
+
+TEST(Limits, AllReplayQueuesTogetherAreBounded) {
+  World world;
+  // Members that confirm nothing, in rooms where one talks to each of them; 64 KiB messages.
+  std::vector<std::unique_ptr<Tab>> tabs;
+  const std::string data(62 * 1024, 'x');
+  const std::size_t each = 4 * data.size();
+  const std::size_t needed = Hub::kMaxReplayBytes / each;
+  std::size_t members = 0;
+  while (members < needed + 64) {
+    const std::string room = std::to_string(tabs.size());
+    const std::string source = "10.0." + std::to_string(tabs.size() / 64) + ".1:5";
+    tabs.push_back(std::make_unique<Tab>(world, source));
+    Tab& speaker = *tabs.back();
+    speaker.join(room);
+    for (int i = 0; i < 63; ++i, ++members) {
+      tabs.push_back(std::make_unique<Tab>(world, source));
+      tabs.back()->join(room);
+    }
+    for (int i = 0; i < 4; ++i) speaker.say({{"type", "send"}, {"data", data}});
+    for (const auto& tab : tabs) world.take(tab->connection);
+  }
+  const auto resumes = [&](Tab& lost) {
+    lost.lose();
+    Tab again(world, "198.51.100.7:5");
+    again.say({{"type", "resume"}, {"session", lost.session}, {"received", 1}});
+    return again.hear().value("type", "") == "resumed";
+  };
+  EXPECT_TRUE(resumes(*tabs[1]));
+  EXPECT_FALSE(resumes(*tabs.back()));
+}
+
 TEST(Limits, NothingIsLeftWhenEverybodyIsGone) {
   World world;
   {

@@ -263,6 +263,10 @@ TEST(ReplayQueue, ForgetsWhatIsConfirmed) {
   EXPECT_EQ(queue.bytes(), 9u);
   EXPECT_FALSE(queue.reaches_back_to(19));
   EXPECT_TRUE(queue.reaches_back_to(20));
+  queue.give_up(60);
+  EXPECT_FALSE(queue.reaches_back_to(59));
+  EXPECT_TRUE(queue.reaches_back_to(60));
+  queue.push(70, std::make_shared<const std::string>("abc"));
   queue.confirm(UINT64_MAX);
   EXPECT_EQ(queue.bytes(), 0u);
   EXPECT_EQ(queue.waiting().capacity(), 0u) << "an idle member keeps no buffer";
