@@ -152,7 +152,15 @@ void FrontDoor::relay(Connection& connection, ByteView bytes) {
     return close(connection, statistics_.closed_garbage);
   }
   connection.framer.keep_rest();
+  if (asks_without_reading(connection)) return close(connection, statistics_.closed_deaf);
   if (complete) heard(connection);
+}
+
+// Whoever has not authenticated may not make us hold answers that it does not fetch.
+bool FrontDoor::asks_without_reading(const Connection& connection) const {
+  if (connection.queue == nullptr) return false;
+  return connection.stream->queued_bytes() > kMaxUnreadAnswers ||
+         loop_.queued_stream_bytes() > kMaxQueuedOfLoop;
 }
 
 // Only connections without an allocation are watched; the others live as long as it does.

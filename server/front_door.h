@@ -37,19 +37,29 @@ struct FrontDoorStatistics {
   Counter closed_unknown;  // a first byte of no protocol we speak on that port
   Counter closed_garbage;  // not STUN after all
   Counter closed_late;     // no complete message in time
+  Counter closed_deaf;     // no allocation and leaves its answers unread
   Counter closed_idle;     // no allocation and silent
   Counter closed_crowded;  // pushed out by newer ones
   Counter closed_tls;      // the handshake failed
+
+  // Everybody who was closed for what they did or did not do.
+  std::uint64_t turned_away() const {
+    return closed_unknown.read() + closed_garbage.read() + closed_late.read() + closed_deaf.read() +
+           closed_crowded.read() + closed_tls.read();
+  }
 };
 
 class FrontDoor final : public StreamDirectory {
  public:
   static constexpr seconds kDecisionTime{10};
   static constexpr seconds kIdleTime{60};
+  // Without an allocation: answers waiting for one connection, and anything for all of the loop.
+  static constexpr std::size_t kMaxUnreadAnswers = 64 * 1024;
+  static constexpr std::size_t kMaxQueuedOfLoop = 256u << 20;
   struct Limits {
     std::uint32_t connections = 1u << 17;
-    std::uint32_t undecided = 1024;
-    std::uint32_t idle = 8192;  // decided as TURN, without an allocation
+    std::uint32_t undecided = 2048;  // a room full of browsers that reconnect at once
+    std::uint32_t idle = 8192;       // decided as TURN, without an allocation
   };
 
   // Where the connections' traffic goes. Must not destroy connections from inside its calls.
@@ -100,7 +110,7 @@ class FrontDoor final : public StreamDirectory {
     std::unique_ptr<net::Stream> stream;
     Protocol protocol = Protocol::kUnknown;
     bool turn_only = false;  // said by ALPN
-    turn::Path path;  // of kTurn
+    turn::Path path;         // of kTurn
     turn::StreamFramer framer;
     Queue* queue = nullptr;  // nullptr: holds an allocation, nothing limits it
     Timer timer;
@@ -115,6 +125,7 @@ class FrontDoor final : public StreamDirectory {
   void begin_turn(Connection& connection);
   void hand_over(Connection& connection, ByteView unread);
   void relay(Connection& connection, ByteView bytes);
+  bool asks_without_reading(const Connection& connection) const;
   void heard(Connection& connection);
   void close(Connection& connection, Counter& reason);
   void close(Connection& connection);

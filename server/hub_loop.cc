@@ -26,6 +26,7 @@ struct HubLoop::Visitor final : net::Stream::Receiver {
   ConnectionHandle handle;  // empty once the service has closed it
   std::uint64_t file_bytes = 0;
   MonoTime leave_by = MonoTime::never();
+  MonoTime leave_at_last = MonoTime::never();
   std::size_t queued = 0;                               // when leave_by was set
   std::list<std::unique_ptr<Visitor>>::iterator place;  // in leaving_
 };
@@ -90,7 +91,10 @@ void HubLoop::on_bytes(Visitor& visitor, ByteView bytes) {
   resting_.push_back(handle);
 }
 
-void HubLoop::on_drained(Visitor& visitor) { file_bytes_ -= std::exchange(visitor.file_bytes, 0); }
+void HubLoop::on_drained(Visitor& visitor) {
+  file_bytes_ -= std::exchange(visitor.file_bytes, 0);
+  read_waiting_files();
+}
 
 void HubLoop::on_end(Visitor& visitor) {
   if (!visitor.handle) {
@@ -100,12 +104,16 @@ void HubLoop::on_end(Visitor& visitor) {
   const ConnectionHandle handle = visitor.handle;
   visitors_.erase(handle.pack());
   service_.on_disconnected(loop_.tick(), handle, *this);
+  read_waiting_files();
   finish_if_empty();
 }
 
 std::size_t HubLoop::write(ConnectionHandle connection, ByteView bytes) {
   Visitor* visitor = find(connection);
   if (visitor == nullptr) return 0;
+  // The service cuts whoever has this much waiting.
+  constexpr std::size_t kCut = signaling::Service::kMaxQueuedBytes + 1;
+  if (loop_.queued_stream_bytes() > kMaxQueuedBytes + file_bytes_) return kCut;
   visitor->stream->write(bytes);
   return visitor->stream->queued_bytes();
 }
@@ -118,23 +126,39 @@ void HubLoop::close(ConnectionHandle connection) {
   Visitor& visitor = *leaving_.back();
   visitor.handle = {};
   visitor.leave_by = loop_.tick().mono + kFarewell;
+  visitor.leave_at_last = loop_.tick().mono + kLongestFarewell;
   visitor.queued = visitor.stream->queued_bytes();
   visitor.place = std::prev(leaving_.end());
   visitor.stream->finish();
+  if (leaving_.size() > kMaxLeaving) leaving_.pop_front();
 }
 
 void HubLoop::revoke(std::string_view name, WallTime until) { wiring_.revoke(name, until); }
 
 void HubLoop::read_file(ConnectionHandle connection, std::string_view path) {
-  if (wiring_.files == nullptr || file_bytes_ >= kMaxFileBytes) {
+  if (wiring_.files == nullptr) {
     return service_.on_file(loop_.tick(), connection, signaling::FileAnswer{}, *this);
   }
-  ++reads_;
-  wiring_.files->read(loop_, path, [this, connection](const signaling::FileAnswer& answer) {
-    --reads_;
-    on_file(connection, answer);
-    finish_if_empty();
-  });
+  waiting_reads_.push_back({connection, std::string(path)});
+  read_waiting_files();
+}
+
+// Every read may bring a file of the largest size, so its room is reserved before it starts.
+void HubLoop::read_waiting_files() {
+  while (!waiting_reads_.empty() && !shut_down_done_) {
+    if (file_bytes_ + (reads_ + 1) * StaticFiles::kMaxFileSize > kMaxFileBytes) return;
+    const WaitingRead next = std::move(waiting_reads_.front());
+    waiting_reads_.pop_front();
+    if (find(next.connection) == nullptr) continue;
+    ++reads_;
+    wiring_.files->read(loop_, next.path,
+                        [this, connection = next.connection](const signaling::FileAnswer& answer) {
+                          --reads_;
+                          on_file(connection, answer);
+                          read_waiting_files();
+                          finish_if_empty();
+                        });
+  }
 }
 
 void HubLoop::on_file(ConnectionHandle connection, const signaling::FileAnswer& answer) {
@@ -164,7 +188,7 @@ void HubLoop::cut_stuck(MonoTime now) {
   while (!leaving_.empty() && leaving_.front()->leave_by <= now) {
     Visitor& visitor = *leaving_.front();
     const std::size_t queued = visitor.stream->queued_bytes();
-    if (queued == 0 || queued >= visitor.queued) {
+    if (queued == 0 || queued >= visitor.queued || visitor.leave_at_last <= now) {
       leaving_.pop_front();
       continue;
     }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -28,11 +29,16 @@ namespace turnpike::server {
 class HubLoop final : private signaling::Outlet {
  public:
   static constexpr std::size_t kMailboxCapacity = 4096;
-  // After close(), a reader that takes nothing for this long is cut.
+  // After close(), a reader that takes nothing for this long is cut, and every reader after this
+  // much longer.
   static constexpr seconds kFarewell{10};
+  static constexpr seconds kLongestFarewell{300};
+  static constexpr std::size_t kMaxLeaving = 4096;
+  // For all readers together, files aside: beyond it whoever is written to is cut.
+  static constexpr std::size_t kMaxQueuedBytes = 128u << 20;
   static constexpr seconds kShutdownTime{2};
   static constexpr Duration kBudget = milliseconds(1);
-  // Files being sent to readers that may be slow; beyond it files are refused.
+  // Files being read or sent to readers that may be slow; beyond it the next ones wait.
   static constexpr std::uint64_t kMaxFileBytes = 512u << 20;
 
   enum class Sharing : std::uint8_t { kOwnLoop, kWithRelay };
@@ -71,6 +77,7 @@ class HubLoop final : private signaling::Outlet {
   void on_drained(Visitor& visitor);
   void on_end(Visitor& visitor);
   void on_mail();
+  void read_waiting_files();
   void on_file(signaling::ConnectionHandle connection, const signaling::FileAnswer& answer);
   void on_time();
   void end_turn();
@@ -91,6 +98,11 @@ class HubLoop final : private signaling::Outlet {
   Duration spent_{0};
   std::uint64_t file_bytes_ = 0;
   std::uint32_t reads_ = 0;  // files being read; their threads know the loop
+  struct WaitingRead {
+    signaling::ConnectionHandle connection;
+    std::string path;
+  };
+  std::deque<WaitingRead> waiting_reads_;  // at most one of each connection
   std::function<void()> shut_down_done_;
   MonoTime shut_down_by_ = MonoTime::never();
   bool finished_ = false;

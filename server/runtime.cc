@@ -152,8 +152,10 @@ void Runtime::stop() {
 
 void Runtime::take_http(std::unique_ptr<net::Stream> stream, ByteView unread) {
   if (shares_main_loop()) return hub_->take(std::move(stream), unread);
-  if (!hub_->post(net::Stream::release(std::move(stream), unread))) {
-    log::warning("signaling is overloaded: a connection was closed");
+  if (hub_->post(net::Stream::release(std::move(stream), unread))) return;
+  // Said once: whoever overloads us shall not fill the log as well.
+  if (connections_refused_.fetch_add(1, std::memory_order_relaxed) == 0) {
+    log::warning("signaling is overloaded: connections are being closed");
   }
 }
 
@@ -166,6 +168,7 @@ void Runtime::revoke(std::string_view name, WallTime until) {
 
 std::string Runtime::summary() const {
   std::uint64_t live = 0, created = 0, to_peers = 0, to_clients = 0, dropped = 0, connections = 0;
+  std::uint64_t turned_away = connections_refused_.load(std::memory_order_relaxed);
   for (const auto& worker : workers_) {
     const turn::Statistics& relay = worker->relay_statistics();
     live += relay.allocations.read();
@@ -176,12 +179,14 @@ std::string Runtime::summary() const {
                relay.dropped_no_channel.read() + relay.dropped_no_permission.read() +
                relay.dropped_dead_relay.read() +
                worker->driver_statistics().stream_messages_dropped.read();
-    connections += worker->front_door_statistics().accepted.read();
+    const FrontDoorStatistics& door = worker->front_door_statistics();
+    connections += door.accepted.read();
+    turned_away += door.turned_away();
   }
   return fmt::format(
       "{} allocations live, {} created, {} packets relayed to peers, {} to clients, {} dropped, "
-      "{} connections accepted",
-      live, created, to_peers, to_clients, dropped, connections);
+      "{} connections accepted, {} turned away",
+      live, created, to_peers, to_clients, dropped, connections, turned_away);
 }
 
 std::vector<std::uint64_t> Runtime::allocations() const {

@@ -6,6 +6,7 @@
 // Made, served and destroyed on one thread; request_stop() and summary() may come from any.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -62,6 +63,7 @@ class Runtime {
   SystemRandom random_;
   SharedRelays relays_;
   SharedQuota quota_;
+  std::atomic<std::uint64_t> connections_refused_{0};  // by a hub that is overloaded
   // Loops outlive what lives on them.
   net::Loop main_loop_;
   std::vector<std::unique_ptr<net::Loop>> worker_loops_;

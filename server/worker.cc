@@ -41,7 +41,8 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
   loop_.on_flush([this] { flush(); });
 }
 
-Worker::~Worker() = default;
+// The door closes while the relay behind it still stands.
+Worker::~Worker() { front_door_.close_all(); }
 
 void Worker::start() {
   for (std::size_t i = 0; i < sockets_.udp.size(); ++i) {

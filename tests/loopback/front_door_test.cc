@@ -108,6 +108,10 @@ TEST_P(FrontDoorOf, GarbageOnEveryPortIsClosedAndTheServerGoesOn) {
   ASSERT_TRUE(no_tls->write(ByteView(record)));
   EXPECT_TRUE(no_tls->closes());
 
+  const std::string turned_away = std::to_string(6 * server_.bound().tcp.size() + 2);
+  EXPECT_NE(server_.runtime().summary().find(" " + turned_away + " turned away"), std::string::npos)
+      << server_.runtime().summary();
+
   UdpPeer stranger(IpAddress::loopback(Family::kIPv4));
   for (std::size_t size = 0; size < 200; ++size) {
     Bytes garbage(size);

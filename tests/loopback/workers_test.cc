@@ -168,6 +168,35 @@ TEST_P(LeavingMember, ALostWebSocketIsNotALeave) {
   EXPECT_EQ(server.allocations(), 1u);
 }
 
+// More than one turn's budget of signaling, on the loop that relays as well: everybody gets in, and
+// a relayed packet still passes in between.
+TEST_P(LeavingMember, ACrowdJoinsAtOnceWhilePacketsAreRelayed) {
+  constexpr int kCrowd = 150;
+  const auto [workers, security] = GetParam();
+  TestServer server({.workers = workers});
+  UdpPeer peer(IpAddress::loopback(Family::kIPv4));
+  TurnClient relayed = server.client(Way::kUdp);
+  ASSERT_EQ(relayed.allocate(), 0);
+  ASSERT_EQ(relayed.bind_channel(0x4001, peer.address()), 0);
+  std::vector<std::unique_ptr<WebSocket>> crowd;
+  for (int i = 0; i < kCrowd; ++i) {
+    const Address web = security == Security::kTls ? server.tls() : server.tcp();
+    crowd.push_back(WebSocket::open(RawConnection::open(web, security)));
+    ASSERT_NE(crowd.back(), nullptr);
+  }
+  for (int i = 0; i < kCrowd; ++i) {
+    const json request = {{"type", "join"}, {"room", "room-" + std::to_string(i % 5)}};
+    ASSERT_TRUE(crowd[static_cast<std::size_t>(i)]->send(request.dump()));
+    ASSERT_TRUE(relayed.send_channel(0x4001, Bytes(100, static_cast<std::uint8_t>(i))));
+  }
+  for (int i = 0; i < kCrowd; ++i) {
+    const auto got = peer.receive();
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->bytes.front(), static_cast<std::uint8_t>(i));
+  }
+  for (const auto& member : crowd) EXPECT_TRUE(member->receive_type("joined"));
+}
+
 TEST(Shutdown, TellsWebSocketsAndEndsWithEverythingClosed) {
   for (const std::uint32_t workers : {1u, 2u}) {
     TestServer server({.workers = workers});

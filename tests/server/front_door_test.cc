@@ -79,6 +79,8 @@ class FrontDoorTest : public testing::Test, public FrontDoor::Owner {
   void on_stream_message(const turn::Path& path, ByteView) override {
     ++messages_;
     last_path_ = path;
+    if (answer_.empty()) return;
+    door_->find_stream(path.stream)->write_datagram(answer_, {}, 0);
   }
   void on_stream_gone(const turn::Path&) override { ++gone_; }
   void take_http(std::unique_ptr<net::Stream>, ByteView) override { ++handed_over_; }
@@ -90,6 +92,7 @@ class FrontDoorTest : public testing::Test, public FrontDoor::Owner {
   Duration passed_{0};
   int messages_ = 0, gone_ = 0, handed_over_ = 0;
   turn::Path last_path_;
+  std::vector<std::uint8_t> answer_;  // written for every message; empty: nothing is
 };
 
 std::array<std::uint8_t, 20> binding_request() {
@@ -191,6 +194,38 @@ TEST_F(FrontDoorTest, WhoHoldsAnAllocationIsNeverPushedOut) {
   for (int i = 0; i < 3; ++i) send(connect(), binding_request());
   EXPECT_FALSE(is_closed(first));
   EXPECT_EQ(door_->connections(), 2u);
+}
+
+// The kernel's buffers take some megabytes; beyond them the answers would be ours to keep.
+TEST_F(FrontDoorTest, WhoAsksAndNeverReadsTheAnswersIsClosed) {
+  open_door();
+  answer_.resize(16 * 1024);
+  const int client = connect();
+  const auto request = binding_request();
+  constexpr int kEnough = 4096;
+  int asked = 0;
+  while (door_->statistics().closed_deaf.read() == 0 && asked++ < kEnough) {
+    ::send(client, request.data(), request.size(), MSG_NOSIGNAL);
+    loop_.run_once();
+  }
+  EXPECT_EQ(door_->statistics().closed_deaf.read(), 1u);
+  EXPECT_EQ(door_->connections(), 0u);
+  EXPECT_EQ(gone_, 1);
+}
+
+TEST_F(FrontDoorTest, WhoHoldsAnAllocationMayReadLate) {
+  open_door();
+  const int client = connect();
+  send(client, binding_request());
+  door_->on_allocation(last_path_.stream, StreamDirectory::Allocation::kHeld);
+  answer_.resize(16 * 1024);
+  const auto request = binding_request();
+  for (int i = 0; i < 1024; ++i) {
+    ::send(client, request.data(), request.size(), MSG_NOSIGNAL);
+    loop_.run_once();
+  }
+  EXPECT_EQ(door_->connections(), 1u);
+  EXPECT_LE(door_->find_stream(last_path_.stream)->queued_bytes(), net::Stream::kHighWatermark);
 }
 
 TEST_F(FrontDoorTest, OneConnectionPastTheMaximumIsClosedAtOnce) {
