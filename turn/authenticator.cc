@@ -36,7 +36,7 @@ const Md5Digest* matching_key(const stun::MessageView& request, const Credential
 
 // In the order of RFC 8489 section 9.2.4: what is missing, algorithms, user, integrity, nonce.
 Authenticator::Verdict Authenticator::judge(const stun::MessageView& request, const Path& path,
-                                            Tick now) const {
+                                            Tick now, Credentials::Expired expired) const {
   if (!request.has(Attribute::kMessageIntegrity)) return refused(ErrorCode::kUnauthorized);
   const auto username = request.text(Attribute::kUsername);
   const auto realm = request.text(Attribute::kRealm);
@@ -49,7 +49,7 @@ Authenticator::Verdict Authenticator::judge(const stun::MessageView& request, co
     return refused(ErrorCode::kBadRequest);
   }
 
-  Credentials::Keys keys = credentials_.keys_for(*username, now.wall);
+  Credentials::Keys keys = credentials_.keys_for(*username, now.wall, expired);
   if (keys.status == Credentials::Keys::Status::kPending) {
     return {Verdict::Kind::kPending, ErrorCode::kUnauthorized, {}, {}};
   }

@@ -31,7 +31,8 @@ class Authenticator {
     std::string_view name;  // when authenticated: who (borrowed from the message),
     Md5Digest key{};        // and what signs the answer
   };
-  Verdict judge(const stun::MessageView& request, const Path& path, Tick now) const;
+  Verdict judge(const stun::MessageView& request, const Path& path, Tick now,
+                Credentials::Expired expired) const;
 
  private:
   const Credentials& credentials_;

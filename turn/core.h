@@ -53,6 +53,7 @@ class Server::Core {
   // server.cc
   void on_message(Tick now, const Path& path, const Run& packet, Sink& sink);
   void on_request(const Request& request);
+  Credentials::Expired expiry_rule(const Request& request);
   Outcome answer_method(const Request& request);
   void end(Allocation& allocation, Event::Ending ending, Sink& sink);
   void bury(Allocation& allocation);

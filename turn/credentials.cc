@@ -41,13 +41,14 @@ Credentials::Credentials(Source source)
   }
 }
 
-Credentials::Keys Credentials::keys_for(std::string_view username, WallTime now) const {
+Credentials::Keys Credentials::keys_for(std::string_view username, WallTime now,
+                                        Expired expired) const {
   Keys keys;
   if (const auto user = users_.find(username); user != users_.end()) {
     keys.md5[keys.count++] = user->second;
   }
   const UserIdentity identity = identify(username);
-  if (identity.expires && now < *identity.expires) {
+  if (identity.expires && (now < *identity.expires || expired == Expired::kAccepted)) {
     for (const std::string& secret : secrets_) {
       std::string password = rest_password(secret, username);
       keys.md5[keys.count++] = stun::long_term_key(username, realm_, password);

@@ -53,7 +53,10 @@ class Credentials {
     std::size_t count = 0;
     std::span<const Md5Digest> all() const { return {md5.data(), count}; }
   };
-  Keys keys_for(std::string_view username, WallTime now) const;
+  // Expiry decides who may begin; who holds an allocation keeps it under the credential it was made
+  // with (RFC 8656 knows no expiry; browsers cannot change the username of a live allocation).
+  enum class Expired : std::uint8_t { kRefused, kAccepted };
+  Keys keys_for(std::string_view username, WallTime now, Expired expired = Expired::kRefused) const;
 
  private:
   std::string realm_;

@@ -29,9 +29,9 @@ class Permissions {
     const std::size_t at = position(ip);
     return at != SlotIndex::kNone && now < entries_[at].expires ? &entries_[at] : nullptr;
   }
-  // Whether `more` addresses that are not here yet can be added; forgets expired ones to make room.
+  // Whether `more` addresses that are not live here can be added; forgets expired ones to make
+  // room.
   bool has_room_for(std::size_t more, MonoTime now);
-  bool contains(const IpAddress& ip) const { return position(ip) != SlotIndex::kNone; }
   // Adds or refreshes. CHECKs that there is room.
   void install(const Permission& permission);
 

@@ -139,7 +139,9 @@ Outcome Server::Core::create_permission(const Request& request) {
     const bool repeated =
         std::any_of(peers.begin(), peers.begin() + static_cast<std::ptrdiff_t>(count),
                     [&](const Peer& other) { return other.address.ip == peer->address.ip; });
-    if (!repeated && !allocation.permissions.contains(peer->address.ip)) ++additions;
+    // One that has expired may be swept to make room, so it counts as new.
+    const bool lives = allocation.permissions.find_live(peer->address.ip, request.now.mono);
+    if (!repeated && !lives) ++additions;
     peers[count++] = *peer;
   }
   if (count == 0) return unexpected(ErrorCode::kBadRequest);
@@ -173,7 +175,7 @@ Outcome Server::Core::channel_bind(const Request& request) {
     case Channels::Bind::kPossible:
       break;
   }
-  const std::size_t additions = allocation.permissions.contains(peer->address.ip) ? 0 : 1;
+  const std::size_t additions = allocation.permissions.find_live(peer->address.ip, now) ? 0 : 1;
   if (!allocation.permissions.has_room_for(additions, now)) {
     return unexpected(ErrorCode::kInsufficientCapacity);
   }

@@ -108,7 +108,7 @@ void Server::Core::on_request(const Request& request) {
   if (!is_turn_request(request.message.method())) return statistics_.dropped_malformed.add();
 
   const Authenticator::Verdict who =
-      authenticator_.judge(request.message, request.path, request.now);
+      authenticator_.judge(request.message, request.path, request.now, expiry_rule(request));
   if (who.kind == Authenticator::Verdict::Kind::kPending) return;
   if (who.kind == Authenticator::Verdict::Kind::kRefused) return refuse(request, who.code);
 
@@ -116,6 +116,16 @@ void Server::Core::on_request(const Request& request) {
   const auto unsupported = unsupported_attributes(request.message);
   if (unsupported.count > 0) return refuse(known, ErrorCode::kUnknownAttribute, unsupported);
   if (const Outcome outcome = answer_method(known); !outcome) refuse(known, outcome.error());
+}
+
+// An allocation outlives the credential that made it, for as long as its holder refreshes it.
+Credentials::Expired Server::Core::expiry_rule(const Request& request) {
+  if (request.message.is(Class::kRequest, Method::kAllocate)) return Credentials::Expired::kRefused;
+  const Allocation* allocation = allocations_.find(request.path);
+  const auto username = request.message.text(Attribute::kUsername);
+  const bool holds =
+      allocation != nullptr && username && allocation->holder->name == identify(*username).name;
+  return holds ? Credentials::Expired::kAccepted : Credentials::Expired::kRefused;
 }
 
 Outcome Server::Core::answer_method(const Request& request) {

@@ -114,6 +114,22 @@ TEST_F(CreatePermission, AsManyAsTheLimitAndNotOneMore) {
   EXPECT_EQ(permissions(), kMaxPermissionsPerAllocation);
 }
 
+TEST_F(CreatePermission, AnExpiredOneNamedAgainNeedsRoomLikeANewOne) {
+  const auto nth = [](std::uint32_t n) { return Address{IpAddress::v4(0x09000000u + n), 1}; };
+  for (std::uint32_t n = 0; n < kMaxPermissionsPerAllocation; ++n) {
+    ASSERT_TRUE(guest.permit({nth(n)}).success());
+  }
+  house.pass(seconds(200));
+  for (std::uint32_t n = 1; n < kMaxPermissionsPerAllocation; ++n) {
+    ASSERT_TRUE(guest.permit({nth(n)}).success());
+  }
+  house.pass(seconds(101));  // the first one has expired and still has its place
+  EXPECT_EQ(guest.permit({nth(0), nth(5000)}).code(), 508);
+  EXPECT_TRUE(guest.permit({nth(0)}).success());
+  EXPECT_EQ(permissions(), kMaxPermissionsPerAllocation);
+  EXPECT_EQ(guest.permit({nth(5000)}).code(), 508);
+}
+
 struct Relayed : CreatePermission {
   void SetUp() override {
     CreatePermission::SetUp();

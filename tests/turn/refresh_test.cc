@@ -26,6 +26,38 @@ TEST_F(Refresh, ExtendsTheAllocationFromNow) {
   EXPECT_EQ(house.server->audit().allocations, 0u);
 }
 
+struct TimeLimitedCredential : testing::Test {
+  static HouseRules rules() {
+    HouseRules rules;
+    rules.shared_secrets = {"north"};
+    return rules;
+  }
+  RelayHouse house{rules()};
+  std::string username = std::to_string(house.now.wall.since_epoch.count() + 300) + ":member";
+  Guest guest{house, "203.0.113.5:4000", username, rest_password("north", username)};
+};
+
+TEST_F(TimeLimitedCredential, KeepsAnAllocationAliveAfterItsExpiryAndBeginsNone) {
+  ASSERT_TRUE(guest.allocate().success());
+  house.pass(seconds(400));
+  EXPECT_TRUE(guest.refresh().success());
+  EXPECT_TRUE(guest.permit({*Address::parse("81.2.69.142:9")}).success());
+  EXPECT_TRUE(guest.bind(0x4000, *Address::parse("81.2.69.142:9")).success());
+  Guest late(house, "203.0.113.6:4000", username, guest.password);
+  EXPECT_EQ(late.allocate().code(), 401);
+  ASSERT_TRUE(guest.refresh(0).success());
+  EXPECT_EQ(guest.refresh().code(), 401) << "nothing is held any more";
+}
+
+TEST_F(TimeLimitedCredential, OfAnotherNameIsRefusedAfterItsExpiry) {
+  ASSERT_TRUE(guest.allocate().success());
+  house.pass(seconds(400));
+  guest.username = std::to_string(house.now.wall.since_epoch.count() - 1) + ":other";
+  guest.password = rest_password("north", guest.username);
+  EXPECT_EQ(guest.refresh(0).code(), 401);
+  EXPECT_EQ(house.server->audit().allocations, 1u);
+}
+
 TEST_F(Refresh, MayShortenTheAllocation) {
   ASSERT_TRUE(guest.allocate([](auto& b) { b.u32(Attribute::kLifetime, 3600); }).success());
   EXPECT_EQ(guest.refresh(700).lifetime(), 700u);
