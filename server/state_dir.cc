@@ -95,11 +95,20 @@ Expected<void> check_folder(const std::string& path, const struct stat& status) 
   return {};
 }
 
-Expected<void> check_secret(const std::string& path, const struct stat& status) {
+// A secret that a stranger has put there is known to the stranger.
+Expected<void> check_secret(const std::string& path, const struct stat& status,
+                            const std::optional<SystemUser>& heir) {
   if (!S_ISREG(status.st_mode)) return failure(fmt::format("{} is not a file: remove it", path));
   if ((status.st_mode & 077) != 0) {
     return failure(fmt::format("others may read the secret {} (mode {:04o}): chmod 600 it", path,
                                status.st_mode & 07777));
+  }
+  const bool ours =
+      status.st_uid == 0 || status.st_uid == ::geteuid() || (heir && status.st_uid == heir->uid);
+  if (!ours) {
+    return failure(
+        fmt::format("the secret {} belongs to another user (id {}): remove it or chown it", path,
+                    status.st_uid));
   }
   return {};
 }
@@ -198,7 +207,7 @@ Expected<std::optional<std::string>> StateDir::read(const std::string& name) con
   if (::fstat(file.fd(), &status) != 0) {
     return failure(fmt::format("cannot read {}: {}", path_of(name), reason()));
   }
-  if (auto checked = check_secret(path_of(name), status); !checked) {
+  if (auto checked = check_secret(path_of(name), status, heir_); !checked) {
     return unexpected(std::move(checked.error()));
   }
   std::array<char, kLongestSecret + 2> text;

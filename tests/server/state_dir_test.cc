@@ -200,6 +200,15 @@ TEST_F(StateDirTest, AReadableSecretNeedsNoPermissionToWrite) {
             0);
 }
 
+TEST_F(StateDirTest, ASecretThatAStrangerPutThereIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can make files of strangers";
+  ASSERT_TRUE(open(scratch_.path()).secret("secret", random_).has_value());
+  ASSERT_EQ(::chown(scratch_.path_of("secret").c_str(), kOrdinaryUser, kOrdinaryUser), 0);
+  const auto read = open(scratch_.path()).secret("secret", random_);
+  ASSERT_FALSE(read.has_value());
+  EXPECT_THAT(read.error().message, HasSubstr("belongs to another user"));
+}
+
 TEST_F(StateDirTest, RootGivesWhatItCreatesToTheSystemUser) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
   Caller root = current_caller();
