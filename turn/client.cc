@@ -17,7 +17,6 @@ constexpr seconds kPeerRefreshInterval{240};
 constexpr seconds kRefreshMargin{60};
 constexpr seconds kDefaultLifetime{600};
 constexpr std::size_t kMaxRequest = 1200;
-constexpr std::size_t kChannelHeader = 4;
 constexpr std::size_t kMaxDatagram = 65535;
 constexpr std::uint16_t kLastChannel = 0x4FFF;
 
