@@ -33,6 +33,15 @@ void ChunkPool::give_back(Chunk* chunk) {
   ++idle_;
 }
 
+void ChunkPool::reserve(std::size_t count) {
+  CHECK(count <= kMaxIdle);
+  while (idle_ < count) {
+    auto* chunk = new Chunk;
+    chunk->next = std::exchange(first_, chunk);
+    ++idle_;
+  }
+}
+
 void ByteQueue::append(ChunkPool& pool, ByteView bytes) {
   while (!bytes.empty()) {
     const MutableBytes free = room(pool);

@@ -35,6 +35,8 @@ class ChunkPool {
 
   Chunk* take();
   void give_back(Chunk* chunk);
+  // At least `count` chunks lie ready, so that the first that many are lent without the heap.
+  void reserve(std::size_t count);
   std::size_t idle() const { return idle_; }
   std::size_t lent() const { return lent_; }
 

@@ -16,7 +16,9 @@ struct StreamPool::Lists {
 StreamPool::StreamPool(Loop& loop)
     : scratch_(new std::uint8_t[kScratchBytes]),
       lists_(std::make_unique<Lists>()),
-      next_turn_(loop, [this] { deliver(); }) {}
+      next_turn_(loop, [this] { deliver(); }) {
+  chunks_.reserve(kReadyChunks);
+}
 
 StreamPool::~StreamPool() {
   CHECK(lists_->to_flush.empty() && lists_->to_deliver.empty());  // streams die before their loop

@@ -28,6 +28,10 @@ using DeliverHook =
 class StreamPool {
  public:
   static constexpr std::size_t kScratchBytes = 64 * 1024;
+  // Chunks that wait from the start: as many streams can have something queued at once before the
+  // relay path meets the heap, which it then does once for each chunk more. 1 MiB, of which a
+  // quarter is resident until they are used.
+  static constexpr std::size_t kReadyChunks = 64;
 
   explicit StreamPool(Loop& loop);
   ~StreamPool();

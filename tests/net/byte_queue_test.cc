@@ -76,6 +76,18 @@ TEST(ByteQueue, AnEmptyOneHoldsNoMemory) {
   queue.clear(pool);
 }
 
+TEST(ChunkPool, LendsWhatWasReservedFirst) {
+  ChunkPool pool;
+  pool.reserve(3);
+  EXPECT_EQ(pool.idle(), 3u);
+  ByteQueue queue;
+  queue.append_zeros(pool, 2 * std::size_t{Chunk::kBytes});
+  EXPECT_EQ(pool.idle(), 1u);
+  queue.clear(pool);
+  pool.reserve(2);
+  EXPECT_EQ(pool.idle(), 3u);
+}
+
 TEST(ChunkPool, KeepsItsMaximumAndGivesTheRestBack) {
   ChunkPool pool;
   ByteQueue queue;
