@@ -1,7 +1,7 @@
 # Compiler settings shared by every target, and the two functions that declare a room and its tests.
 
 add_library(turnpike_options INTERFACE)
-target_include_directories(turnpike_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+target_include_directories(turnpike_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(turnpike_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers)
 if(TURNPIKE_WERROR)

@@ -25,8 +25,13 @@ struct Response {
   std::string body;
   ByteView borrowed;  // instead of `body`: an embedded asset
   Page page = Page::kNone;
+  // Which sites' scripts may read it. kCaller: the site that asked, also with cookies and such
+  // (nothing here is given for them); the carrier names it.
+  enum class Readers : std::uint8_t { kSameSite, kCaller };
+
   bool no_store = false;
   bool close = false;  // the connection cannot go on
+  Readers readers = Readers::kSameSite;
 
   ByteView content() const { return borrowed.empty() ? as_bytes(body) : borrowed; }
 };

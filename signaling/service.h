@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "base/slab.h"
 #include "base/time.h"
+#include "signaling/endpoint.h"
 #include "signaling/ice_servers.h"
 #include "signaling/throttle.h"
 
@@ -32,9 +33,6 @@ struct Settings {
   // Host).
   std::vector<std::string> allowed_origins;
 };
-
-struct Connection;  // private to the service
-using ConnectionHandle = Handle<Connection>;
 
 struct ConnectionOrigin {
   Address remote;
