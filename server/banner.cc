@@ -63,6 +63,15 @@ std::string api_line(const Plan& plan, const std::string& public_url) {
                      public_url);
 }
 
+std::string_view rooms_line(const Plan& plan) {
+  const bool jwt = !plan.config.room_jwt_keys.empty();
+  const bool password = !plan.config.room_passwords.empty();
+  if (jwt && password) return "for holders of a token (JWT) or of the room password";
+  if (jwt) return "for holders of a token (JWT)";
+  if (password) return "for holders of the room password";
+  return "open to everyone; --room-key or --room-jwt closes them";
+}
+
 constexpr std::string_view kOpenRoomsWarning =
     "\n"
     "************************************************************************************\n"
@@ -97,6 +106,7 @@ std::string banner_text(const Plan& plan, const BoundAddresses& bound, const Ban
   text += facts.ice_servers;
   if (!text.ends_with('\n')) text += '\n';
   text += '\n';
+  add("rooms", rooms_line(plan));
   add("call room", facts.call_room);
   add("start page", start_page(facts));
   add("API", api_line(plan, facts.public_url));

@@ -16,6 +16,8 @@
 namespace turnpike::server {
 
 inline constexpr std::uint32_t kMaxWorkers = 256;
+inline constexpr std::uint32_t kMaxLobbySize = 1024;
+inline constexpr std::size_t kMaxRoomKeys = 8;  // of --room-jwt, and of --room-key
 
 struct ExternalIp {
   IpAddress external;
@@ -46,6 +48,10 @@ struct Config {
   std::vector<std::string> api_keys;
   std::vector<std::string> allowed_origins;
   bool open_rooms = false;
+  std::vector<std::string> room_jwt_keys;   // HS256 secrets and ES256 public keys (PEM)
+  std::vector<std::string> room_passwords;  // neither: rooms need no token
+  std::uint32_t lobby_size = 32;
+  std::vector<IpRange> trusted_proxies;
   std::uint32_t workers = 0;  // 0: the CPUs that affinity and cgroup allow
   std::string static_dir;
   std::string state_dir;     // empty: chosen by state_dir.h

@@ -88,8 +88,9 @@ std::string_view version() { return TURNPIKE_VERSION; }
 std::string help_text() {
   std::string text = fmt::format("turnpike {}: {}", version(), kIntroduction);
   constexpr std::array kGroups = {OptionGroup::kListening,   OptionGroup::kRelaying,
-                                  OptionGroup::kCredentials, OptionGroup::kTls,
-                                  OptionGroup::kWeb,         OptionGroup::kProcess};
+                                  OptionGroup::kCredentials, OptionGroup::kRooms,
+                                  OptionGroup::kTls,         OptionGroup::kWeb,
+                                  OptionGroup::kProcess};
   for (const OptionGroup group : kGroups) {
     text += fmt::format("\n{}\n", title(group));
     for (const Option& option : option_table()) {

@@ -107,6 +107,27 @@ constexpr std::array kOptions = {
            "Give relay credentials to everyone who joins a room, without key or invitation. Anyone "
            "who finds the server can then relay through it.",
            set_switch<&Config::open_rooms, true>},
+    Option{"room-jwt", "SECRET", kRooms, kRepeatable, kSecret, "room-jwt",
+           "rooms need no token",
+           "Let only holders of a JWT into rooms, signed with this secret (HS256, 32 bytes at "
+           "least) and naming the room: {\"room\": \"demo\", \"exp\": ...}. All keys are accepted: "
+           "up to 8, for rotation.",
+           add_room_jwt_key},
+    Option{"room-jwt-file", "FILE", kRooms, kRepeatable, kPublic, "room-jwt", "",
+           "The same from a file: one secret a line, or one public key for ES256 (PEM, P-256).",
+           add_room_jwt_keys_of_file},
+    Option{"room-key", "PASSWORD", kRooms, kRepeatable, kSecret, "room-key",
+           "rooms need no password",
+           "Let only those into rooms who know this password; it takes the place of a token and "
+           "opens every room. Up to 8.",
+           add_room_password},
+    Option{"room-key-file", "FILE", kRooms, kRepeatable, kPublic, "room-key", "",
+           "The same from a file, one password a line.",
+           add_room_passwords_of_file},
+    Option{"lobby-size", "N", kRooms, kOnce, kPublic, "lobby-size", "32",
+           "Sockets that may be together where nobody names a room: the bare address of the plain "
+           "WebSocket relay and of the Socket.IO broadcast.",
+           set_number<&Config::lobby_size, 2, kMaxLobbySize>},
     Option{"cert", "FILE", kTls, kOnce, kPublic, "cert", "",
            "Certificate chain (PEM). Without it there is no TLS and no turns: URL.",
            set_path<&Config::certificate_file>},
@@ -119,8 +140,13 @@ constexpr std::array kOptions = {
     Option{"allowed-origin", "ORIGIN", kWeb, kRepeatable, kPublic, "allowed-origin",
            "pages of this server",
            "Another site whose pages may open rooms and ask for credentials here, such as "
-           "https://app.example.org. They need a key or an invitation all the same.",
+           "https://app.example.org. They need a key or an invitation all the same. The tutorials' "
+           "protocols are open to every site until one is named here, then to the named ones.",
            add_allowed_origin},
+    Option{"trusted-proxy", "RANGE", kWeb, kRepeatable, kPublic, "trusted-proxy", "nobody",
+           "Reverse proxies, such as 127.0.0.1 or 10.0.0.0/8: what they write into "
+           "X-Forwarded-For and X-Forwarded-Proto is believed.",
+           add_range<&Config::trusted_proxies>},
     Option{"config", "FILE", kProcess, kOnce, kPublic, "config", "",
            "Read options from a JSON file (comments allowed): {\"realm\": \"example.org\"}.",
            nullptr},
@@ -154,6 +180,8 @@ std::string_view title(OptionGroup group) {
       return "Relaying";
     case kCredentials:
       return "Credentials";
+    case kRooms:
+      return "Rooms";
     case kTls:
       return "TLS";
     case kWeb:

@@ -14,7 +14,15 @@
 
 namespace turnpike::server {
 
-enum class OptionGroup : std::uint8_t { kListening, kRelaying, kCredentials, kWeb, kTls, kProcess };
+enum class OptionGroup : std::uint8_t {
+  kListening,
+  kRelaying,
+  kCredentials,
+  kRooms,
+  kWeb,
+  kTls,
+  kProcess
+};
 enum class Arity : std::uint8_t { kFlag, kOnce, kRepeatable };
 enum class Secrecy : std::uint8_t { kPublic, kSecret };
 

@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "server/secret_file.h"
+#include "signaling/room_tokens.h"
 
 namespace turnpike::server {
 namespace {
@@ -51,14 +52,10 @@ std::string to_lower(std::string_view text) {
   return lower;
 }
 
-// Applies `add` to every line; the Error names the line, not what it says.
-Applied add_lines(Config& config, std::string_view path, std::string_view option,
-                  Applied (*add)(Config&, std::string_view)) {
-  if (path.empty()) return failure("expected the path of a file");
-  auto file = read_secret_file(std::string(path));
-  if (!file) return unexpected(std::move(file.error()));
+// Applies `add` to every line and wipes it; the Error names the line, not what it says.
+Applied add_lines(Config& config, SecretFile& file, Applied (*add)(Config&, std::string_view)) {
   Applied result;
-  for (SecretLine& line : file->lines) {
+  for (SecretLine& line : file.lines) {
     if (result) {
       if (auto added = add(config, line.text); !added) {
         result = failure(fmt::format("line {}: {}", line.number, added.error().message));
@@ -66,10 +63,21 @@ Applied add_lines(Config& config, std::string_view path, std::string_view option
     }
     wipe(line.text);
   }
-  if (result && file->others_may_read) {
-    config.notices.push_back(
-        fmt::format("every user of this machine can read {} (--{}): chmod 640 it", path, option));
-  }
+  return result;
+}
+
+void note_readable(Config& config, std::string_view path, std::string_view option) {
+  config.notices.push_back(
+      fmt::format("every user of this machine can read {} (--{}): chmod 640 it", path, option));
+}
+
+Applied add_file(Config& config, std::string_view path, std::string_view option,
+                 Applied (*add)(Config&, std::string_view)) {
+  if (path.empty()) return failure("expected the path of a file");
+  auto file = read_secret_file(std::string(path));
+  if (!file) return unexpected(std::move(file.error()));
+  Applied result = add_lines(config, *file, add);
+  if (result && file->others_may_read) note_readable(config, path, option);
   return result;
 }
 
@@ -181,7 +189,7 @@ Applied add_user(Config& config, std::string_view text) {
 }
 
 Applied add_users_of_file(Config& config, std::string_view path) {
-  return add_lines(config, path, "user-file", add_user);
+  return add_file(config, path, "user-file", add_user);
 }
 
 Applied add_shared_secret(Config& config, std::string_view text) {
@@ -199,7 +207,7 @@ Applied add_shared_secret(Config& config, std::string_view text) {
 }
 
 Applied add_shared_secrets_of_file(Config& config, std::string_view path) {
-  return add_lines(config, path, "static-auth-secret-file", add_shared_secret);
+  return add_file(config, path, "static-auth-secret-file", add_shared_secret);
 }
 
 Applied add_api_key(Config& config, std::string_view text) {
@@ -214,7 +222,49 @@ Applied add_api_key(Config& config, std::string_view text) {
 }
 
 Applied add_api_keys_of_file(Config& config, std::string_view path) {
-  return add_lines(config, path, "api-key-file", add_api_key);
+  return add_file(config, path, "api-key-file", add_api_key);
+}
+
+Applied add_room_jwt_key(Config& config, std::string_view text) {
+  if (text.size() > kMaxOptionFile) return failure("expected a shorter key");
+  if (auto tried = signaling::RoomTokens::make({{std::string(text)}, {}}); !tried) {
+    return failure(std::move(tried.error()));
+  }
+  if (config.room_jwt_keys.size() == kMaxRoomKeys) {
+    return failure(fmt::format("expected at most {} keys", kMaxRoomKeys));
+  }
+  config.room_jwt_keys.emplace_back(text);
+  return {};
+}
+
+// A secret has one line, a public key many.
+Applied add_room_jwt_keys_of_file(Config& config, std::string_view path) {
+  if (path.empty()) return failure("expected the path of a file");
+  auto file = read_secret_file(std::string(path));
+  if (!file) return unexpected(std::move(file.error()));
+  if (file->lines.front().text.starts_with("-----BEGIN")) {
+    std::string key;
+    for (const SecretLine& line : file->lines) key.append(line.text).append("\n");
+    return add_room_jwt_key(config, key);  // it is public: others may read it
+  }
+  Applied result = add_lines(config, *file, add_room_jwt_key);
+  if (result && file->others_may_read) note_readable(config, path, "room-jwt-file");
+  return result;
+}
+
+Applied add_room_password(Config& config, std::string_view text) {
+  if (text.empty() || text.size() > kMaxSecret || has_control(text)) {
+    return failure("expected a password of 1 to 1024 bytes");
+  }
+  if (config.room_passwords.size() == kMaxRoomKeys) {
+    return failure(fmt::format("expected at most {} passwords", kMaxRoomKeys));
+  }
+  config.room_passwords.emplace_back(text);
+  return {};
+}
+
+Applied add_room_passwords_of_file(Config& config, std::string_view path) {
+  return add_file(config, path, "room-key-file", add_room_password);
 }
 
 }  // namespace turnpike::server

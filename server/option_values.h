@@ -83,5 +83,9 @@ Applied add_shared_secret(Config& config, std::string_view text);
 Applied add_shared_secrets_of_file(Config& config, std::string_view path);
 Applied add_api_key(Config& config, std::string_view text);
 Applied add_api_keys_of_file(Config& config, std::string_view path);
+Applied add_room_jwt_key(Config& config, std::string_view text);
+Applied add_room_jwt_keys_of_file(Config& config, std::string_view path);
+Applied add_room_password(Config& config, std::string_view text);
+Applied add_room_passwords_of_file(Config& config, std::string_view path);
 
 }  // namespace turnpike::server

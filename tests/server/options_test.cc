@@ -44,6 +44,12 @@ class Texts {
   std::vector<char*> pointers_;
 };
 
+constexpr const char* kPublicKey =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMzV7\n"
+    "6e8Tus9uPHvRVEXH8UTNG72bfocs3+257rn0s2ldbqkLJK2KRiMohYjlrQ==\n"
+    "-----END PUBLIC KEY-----\n";
+
 Expected<Invocation> read(std::vector<std::string> arguments,
                           std::vector<std::string> environment = {}) {
   arguments.insert(arguments.begin(), "turnpike");
@@ -158,6 +164,24 @@ TEST(CommandLine, TheRestReachesItsFields) {
   EXPECT_THAT(config.allowed_origins, ElementsAre("https://app.example.org:8443"));
 }
 
+TEST(CommandLine, WhoMayEnterRoomsReachesItsFields) {
+  ScratchDir dir;
+  const std::string secret(32, 's');
+  const Config config = config_of(
+      {"--room-jwt", secret, "--room-jwt-file",
+       dir.write("jwt", "# rotated\n" + std::string(33, 't') + "\n" + std::string(34, 'u') + "\n"),
+       "--room-jwt-file", dir.write("public.pem", std::string("\n") + kPublicKey), "--room-key",
+       "open sesame", "--room-key-file", dir.write("words", "word\n"), "--lobby-size", "7",
+       "--trusted-proxy", "127.0.0.1", "--trusted-proxy", "10.0.0.0/8"});
+  EXPECT_THAT(config.room_jwt_keys,
+              ElementsAre(secret, std::string(33, 't'), std::string(34, 'u'), kPublicKey));
+  EXPECT_THAT(config.room_passwords, ElementsAre("open sesame", "word"));
+  EXPECT_EQ(config.lobby_size, 7u);
+  EXPECT_THAT(config.trusted_proxies,
+              ElementsAre(*IpRange::parse("127.0.0.1"), *IpRange::parse("10.0.0.0/8")));
+  EXPECT_EQ(Config{}.lobby_size, 32u);
+}
+
 TEST(CommandLine, AFlagMayBeSwitchedOffInWords) {
   EXPECT_FALSE(config_of({"--open-rooms=false"}).open_rooms);
   EXPECT_FALSE(config_of({"--open-rooms=no"}, {"TURNPIKE_OPEN_ROOMS=1"}).open_rooms);
@@ -250,6 +274,10 @@ TEST(OptionValues, ABadOneSaysWhichOptionWhichValueAndWhatIsExpected) {
       {{"--allowed-origin", "https://a.example/x"}, {"--allowed-origin", "scheme"}},
       {{"--allowed-origin", "*"}, {"--allowed-origin *", "scheme"}},
       {{"--static", ""}, {"--static", "expected the path"}},
+      {{"--trusted-proxy", "proxy.example"}, {"--trusted-proxy proxy.example"}},
+      {{"--lobby-size", "1"}, {"--lobby-size 1", "2 to 1024"}},
+      {{"--lobby-size", "1025"}, {"--lobby-size 1025", "2 to 1024"}},
+      {{"--room-key", ""}, {"--room-key", "1 to 1024"}},
       {{"--min-port", "2000", "--max-port", "1999"}, {"--min-port 2000", "--max-port 1999"}},
       {{"--cert", "c.pem"}, {"--cert", "--pkey"}},
       {{"--pkey", "k.pem"}, {"--pkey", "--cert"}},
@@ -283,8 +311,31 @@ TEST(OptionValues, ASecretIsNeverRepeatedInAnError) {
       AllOf(HasSubstr("--user"), Not(HasSubstr("opensesame")), Not(HasSubstr("otherword"))));
   EXPECT_THAT(refusal({"--api-key", "open sesame"}),
               AllOf(HasSubstr("--api-key"), Not(HasSubstr("sesame"))));
+  EXPECT_THAT(refusal({"--room-jwt", "opensesame"}),
+              AllOf(HasSubstr("--room-jwt"), HasSubstr("32 bytes"), Not(HasSubstr("sesame"))));
   EXPECT_THAT(refusal({}, {"TURNPIKE_USER=opensesame"}),
               AllOf(HasSubstr("TURNPIKE_USER"), Not(HasSubstr("opensesame"))));
+}
+
+TEST(OptionValues, AFileOfRoomKeysHoldsSecretsOrOnePublicKey) {
+  ScratchDir dir;
+  EXPECT_THAT(refusal({"--room-jwt-file", dir.write("short", std::string(32, 's') + "\nhush\n")}),
+              AllOf(HasSubstr("line 2"), HasSubstr("32 bytes"), Not(HasSubstr("hush"))));
+  EXPECT_THAT(refusal({"--room-jwt-file", dir.write("key", "-----BEGIN PRIVATE KEY-----\nAAAA\n")}),
+              HasSubstr("P-256"));
+  EXPECT_THAT(refusal({"--room-jwt-file", dir.write("none", "\n")}), HasSubstr("is empty"));
+}
+
+TEST(OptionValues, AtMostEightRoomKeysOfAKind) {
+  for (const std::string option : {"--room-jwt=", "--room-key="}) {
+    std::vector<std::string> arguments;
+    for (int i = 0; i < 8; ++i) {
+      arguments.push_back(option + std::string(32, 'x') + std::to_string(i));
+    }
+    config_of(arguments);
+    arguments.push_back(option + std::string(32, 'y'));
+    EXPECT_THAT(refusal(arguments), HasSubstr("at most 8"));
+  }
 }
 
 TEST(OptionValues, AtMostEightSharedSecretsForRotation) {

@@ -436,6 +436,24 @@ TEST(Banner, HasWhatAnOperatorNeeds) {
   EXPECT_THAT(text, Not(HasSubstr("TLS")));
 }
 
+TEST(Banner, SaysWhatRoomsAskOfThoseWhoEnter) {
+  const auto rooms = [](const Config& config) {
+    const Plan plan = plan_of(config);
+    return banner_text(plan, bound_as_planned(plan), {"[]", "http://h/call/x", "http://h"},
+                       Emphasis::kPlain);
+  };
+  Config config;
+  EXPECT_THAT(rooms(config), HasSubstr("\nrooms       open to everyone"));
+  config.room_passwords = {"hushhush"};
+  EXPECT_THAT(rooms(config), HasSubstr("\nrooms       for holders of the room password\n"));
+  config.room_jwt_keys = {std::string(32, 'q')};
+  EXPECT_THAT(rooms(config),
+              HasSubstr("\nrooms       for holders of a token (JWT) or of the room password\n"));
+  EXPECT_THAT(rooms(config), AllOf(Not(HasSubstr("hushhush")), Not(HasSubstr("qqq"))));
+  config.room_passwords.clear();
+  EXPECT_THAT(rooms(config), HasSubstr("\nrooms       for holders of a token (JWT)\n"));
+}
+
 TEST(Banner, OpenRoomsAreLoud) {
   Config config;
   config.open_rooms = true;
