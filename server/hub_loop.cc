@@ -11,7 +11,7 @@ namespace turnpike::server {
 
 using signaling::ConnectionHandle;
 
-// One connection: a stream on one side, a handle of the service on the other.
+// One connection: a stream on one side, a handle of the carrier on the other.
 struct HubLoop::Visitor final : net::Stream::Receiver {
   Visitor(HubLoop& its_hub, std::unique_ptr<net::Stream> its_stream)
       : hub(its_hub), stream(std::move(its_stream)) {}
@@ -23,7 +23,7 @@ struct HubLoop::Visitor final : net::Stream::Receiver {
 
   HubLoop& hub;
   std::unique_ptr<net::Stream> stream;
-  ConnectionHandle handle;  // empty once the service has closed it
+  ConnectionHandle handle;  // empty once the carrier has closed it
   std::uint64_t file_bytes = 0;
   MonoTime leave_by = MonoTime::never();
   MonoTime leave_at_last = MonoTime::never();
@@ -31,10 +31,10 @@ struct HubLoop::Visitor final : net::Stream::Receiver {
   std::list<std::unique_ptr<Visitor>>::iterator place;  // in leaving_
 };
 
-HubLoop::HubLoop(signaling::Settings settings, Wiring wiring)
+HubLoop::HubLoop(signaling::Carrier& carrier, Wiring wiring)
     : loop_(wiring.loop),
-      wiring_(std::move(wiring)),
-      service_(std::move(settings), wiring_.random),
+      wiring_(wiring),
+      carrier_(carrier),
       timer_(loop_, [this] { on_time(); }),
       mail_arrived_(loop_, [this] { on_mail(); }),
       mailbox_(kMailboxCapacity, [this] { mail_arrived_.wake(); }) {
@@ -62,7 +62,7 @@ void HubLoop::take(std::unique_ptr<net::Stream> stream, ByteView unread) {
 HubLoop::Visitor* HubLoop::admit(std::unique_ptr<net::Stream> stream) {
   if (shut_down_done_) return nullptr;
   const signaling::ConnectionOrigin origin{stream->remote(), stream->local(), stream->secure()};
-  const ConnectionHandle handle = service_.on_connected(loop_.tick(), origin);
+  const ConnectionHandle handle = carrier_.on_connected(loop_.tick(), origin);
   if (!handle) return nullptr;
   auto visitor = std::make_unique<Visitor>(*this, std::move(stream));
   visitor->handle = handle;
@@ -74,15 +74,15 @@ HubLoop::Visitor* HubLoop::find(ConnectionHandle connection) {
   return found == visitors_.end() ? nullptr : found->second.get();
 }
 
-// The service may close the connection from inside on_bytes(): the visitor is looked up again.
+// The carrier may close the connection from inside on_bytes(): the visitor is looked up again.
 void HubLoop::on_bytes(Visitor& visitor, ByteView bytes) {
   const ConnectionHandle handle = visitor.handle;
   if (!handle) return;  // already leaving
   if (wiring_.sharing == Sharing::kOwnLoop) {
-    return service_.on_bytes(loop_.tick(), handle, bytes, *this);
+    return carrier_.on_bytes(loop_.tick(), handle, bytes, *this);
   }
   const std::uint64_t before = uv_hrtime();
-  service_.on_bytes(loop_.tick(), handle, bytes, *this);
+  carrier_.on_bytes(loop_.tick(), handle, bytes, *this);
   spent_ += Duration(static_cast<std::int64_t>(uv_hrtime() - before));
   if (spent_ < kBudget) return;
   Visitor* still_here = find(handle);
@@ -103,7 +103,7 @@ void HubLoop::on_end(Visitor& visitor) {
   }
   const ConnectionHandle handle = visitor.handle;
   visitors_.erase(handle.pack());
-  service_.on_disconnected(loop_.tick(), handle, *this);
+  carrier_.on_disconnected(loop_.tick(), handle, *this);
   read_waiting_files();
   finish_if_empty();
 }
@@ -111,8 +111,8 @@ void HubLoop::on_end(Visitor& visitor) {
 std::size_t HubLoop::write(ConnectionHandle connection, ByteView bytes) {
   Visitor* visitor = find(connection);
   if (visitor == nullptr) return 0;
-  // The service cuts whoever has this much waiting.
-  constexpr std::size_t kCut = signaling::Service::kMaxQueuedBytes + 1;
+  // The carrier cuts whoever has this much waiting.
+  constexpr std::size_t kCut = signaling::Carrier::kMaxQueuedBytes + 1;
   if (loop_.queued_stream_bytes() > kMaxQueuedBytes + file_bytes_) return kCut;
   visitor->stream->write(bytes);
   return visitor->stream->queued_bytes();
@@ -133,11 +133,9 @@ void HubLoop::close(ConnectionHandle connection) {
   if (leaving_.size() > kMaxLeaving) leaving_.pop_front();
 }
 
-void HubLoop::revoke(std::string_view name, WallTime until) { wiring_.revoke(name, until); }
-
 void HubLoop::read_file(ConnectionHandle connection, std::string_view path) {
   if (wiring_.files == nullptr) {
-    return service_.on_file(loop_.tick(), connection, signaling::FileAnswer{}, *this);
+    return carrier_.on_file(loop_.tick(), connection, signaling::FileAnswer{}, *this);
   }
   waiting_reads_.push_back({connection, std::string(path)});
   read_waiting_files();
@@ -169,12 +167,12 @@ void HubLoop::on_file(ConnectionHandle connection, const signaling::FileAnswer& 
     visitor->file_bytes += answer.content.size();
     file_bytes_ += answer.content.size();
   }
-  service_.on_file(loop_.tick(), connection, answer, *this);
+  carrier_.on_file(loop_.tick(), connection, answer, *this);
 }
 
 void HubLoop::on_time() {
   const Tick now = loop_.tick();
-  service_.on_time(now, *this);
+  carrier_.on_time(now, *this);
   cut_stuck(now.mono);
   if (shut_down_by_ <= now.mono) {
     shut_down_by_ = MonoTime::never();
@@ -208,7 +206,7 @@ void HubLoop::end_turn() {
 }
 
 MonoTime HubLoop::next_deadline() const {
-  MonoTime next = std::min(service_.next_deadline(), shut_down_by_);
+  MonoTime next = std::min(carrier_.next_deadline(), shut_down_by_);
   return leaving_.empty() ? next : std::min(next, leaving_.front()->leave_by);
 }
 
@@ -216,7 +214,7 @@ void HubLoop::shut_down(std::function<void()> done) {
   if (shut_down_done_) return;
   shut_down_done_ = std::move(done);
   shut_down_by_ = loop_.tick().mono + kShutdownTime;
-  service_.shut_down(loop_.tick(), *this);
+  carrier_.shut_down(loop_.tick(), *this);
   finish_if_empty();
 }
 

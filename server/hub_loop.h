@@ -1,6 +1,6 @@
-// HubLoop: where HTTP and WebSocket connections live. It hosts the one signaling::Service on a
+// HubLoop: where HTTP and WebSocket connections live. It drives the one signaling::Carrier on a
 // loop: with one worker that worker's own loop, with more a loop of its own on the main thread.
-// Gives the service its bytes, its time and its files, and carries out what it says.
+// Gives the carrier its bytes, its time and its files, and carries out what it says.
 //
 // Where relay and signaling share a loop, signaling may use kBudget of a turn; connections beyond
 // it wait for the next one, so that a burst of joins does not hold up a relayed packet for long.
@@ -18,11 +18,10 @@
 #include <vector>
 
 #include "base/mailbox.h"
-#include "base/random.h"
 #include "net/loop.h"
 #include "net/stream.h"
 #include "server/static_files.h"
-#include "signaling/service.h"
+#include "signaling/carrier.h"
 
 namespace turnpike::server {
 
@@ -44,14 +43,12 @@ class HubLoop final : private signaling::Outlet {
   enum class Sharing : std::uint8_t { kOwnLoop, kWithRelay };
   struct Wiring {
     net::Loop& loop;
-    Random& random;
     Sharing sharing = Sharing::kOwnLoop;
     const StaticFiles* files = nullptr;  // nullptr: no --static
-    // A member left: every worker must hear of it.
-    std::function<void(std::string_view name, WallTime until)> revoke;
   };
 
-  HubLoop(signaling::Settings settings, Wiring wiring);
+  // The carrier outlives it.
+  HubLoop(signaling::Carrier& carrier, Wiring wiring);
   ~HubLoop() override;
 
   // Any thread. False when the mailbox is full; the connection is closed then.
@@ -61,14 +58,11 @@ class HubLoop final : private signaling::Outlet {
   // The loop's thread: says goodbye to everybody, waits for file reads under way, calls `done`.
   void shut_down(std::function<void()> done);
 
-  const signaling::Service& service() const { return service_; }
-
  private:
   struct Visitor;
 
   std::size_t write(signaling::ConnectionHandle connection, ByteView bytes) override;
   void close(signaling::ConnectionHandle connection) override;
-  void revoke(std::string_view name, WallTime until) override;
   void read_file(signaling::ConnectionHandle connection, std::string_view path) override;
 
   Visitor* admit(std::unique_ptr<net::Stream> stream);
@@ -87,12 +81,12 @@ class HubLoop final : private signaling::Outlet {
 
   net::Loop& loop_;
   const Wiring wiring_;
-  signaling::Service service_;
+  signaling::Carrier& carrier_;
   net::LoopTimer timer_;
   net::Async mail_arrived_;
   Mailbox<net::Stream::Released> mailbox_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Visitor>> visitors_;
-  // Closed by the service, still sending; ordered by leave_by.
+  // Closed by the carrier, still sending; ordered by leave_by.
   std::list<std::unique_ptr<Visitor>> leaving_;
   std::vector<signaling::ConnectionHandle> resting_;  // beyond this turn's budget
   Duration spent_{0};

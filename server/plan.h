@@ -14,7 +14,7 @@
 #include "net/interfaces.h"
 #include "net/tls_context.h"
 #include "server/config.h"
-#include "signaling/service.h"
+#include "signaling/settings.h"
 #include "turn/server.h"
 
 namespace turnpike::server {

@@ -108,11 +108,13 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       relays_(plan.relay_ips),
       quota_(plan.config.quota),
       stop_requested_(main_loop_, [this] { stop(); }) {
-  HubLoop::Wiring wiring{
-      main_loop_, random_,
-      shares_main_loop() ? HubLoop::Sharing::kWithRelay : HubLoop::Sharing::kOwnLoop, files_.get(),
-      [this](std::string_view name, WallTime until) { revoke(name, until); }};
-  hub_ = std::make_unique<HubLoop>(signaling_settings(plan_, bound_), std::move(wiring));
+  service_ = std::make_unique<signaling::Service>(
+      signaling_settings(plan_, bound_), random_,
+      [this](std::string_view name, WallTime until) { revoke(name, until); });
+  const HubLoop::Wiring wiring{
+      main_loop_, shares_main_loop() ? HubLoop::Sharing::kWithRelay : HubLoop::Sharing::kOwnLoop,
+      files_.get()};
+  hub_ = std::make_unique<HubLoop>(service_->carrier(), wiring);
   for (std::uint32_t i = 0; i < plan_.workers; ++i) {
     if (!shares_main_loop()) worker_loops_.push_back(std::make_unique<net::Loop>());
     net::Loop& loop = shares_main_loop() ? main_loop_ : *worker_loops_.back();

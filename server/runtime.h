@@ -24,6 +24,7 @@
 #include "server/shared_relays.h"
 #include "server/static_files.h"
 #include "server/worker.h"
+#include "signaling/service.h"
 
 namespace turnpike::server {
 
@@ -36,7 +37,7 @@ class Runtime {
   Runtime& operator=(const Runtime&) = delete;
 
   const BoundAddresses& bound() const { return bound_; }
-  const signaling::Service& service() const { return hub_->service(); }
+  const signaling::Service& service() const { return *service_; }
   net::Loop& main_loop() { return main_loop_; }
 
   // Starts the workers' threads, begins to read, and serves until request_stop().
@@ -68,6 +69,7 @@ class Runtime {
   net::Loop main_loop_;
   std::vector<std::unique_ptr<net::Loop>> worker_loops_;
   net::Async stop_requested_;
+  std::unique_ptr<signaling::Service> service_;
   std::unique_ptr<HubLoop> hub_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;

@@ -12,7 +12,7 @@
 
 #include "base/expected.h"
 #include "net/loop.h"
-#include "signaling/service.h"
+#include "signaling/outlet.h"
 
 namespace turnpike::server {
 

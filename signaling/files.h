@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "signaling/http.h"
+#include "signaling/outlet.h"
 #include "signaling/response.h"
-#include "signaling/service.h"
 
 namespace turnpike::signaling {
 

@@ -59,11 +59,14 @@ bool is_digits(std::string_view text) {
 // places. The fields are collected in a Request, our refusals in `status`.
 class Grammar final : public beast::http::basic_parser<true> {
  public:
+  explicit Grammar(const BodyLimits* limits) : limits_(limits) {}
+
   Request request;
   unsigned status = 0;
   bool expects_continue = false;
   bool is_chunked = false;
   std::size_t content_length = 0;
+  std::size_t max_body = RequestParser::kMaxBody;
 
  private:
   using string_view = beast::string_view;
@@ -112,11 +115,12 @@ class Grammar final : public beast::http::basic_parser<true> {
       return 400;
     }
     is_chunked = codings == 1;
+    if (limits_ != nullptr) max_body = limits_->max_body(request);
     if (lengths == 1) {
       const std::string_view text = *request.header("content-length");
       if (!is_digits(text)) return 400;
       const auto length = parse_decimal(text);
-      if (!length || *length > RequestParser::kMaxBody) return 413;
+      if (!length || *length > max_body) return 413;
       content_length = *length;
     }
     return 0;
@@ -127,6 +131,8 @@ class Grammar final : public beast::http::basic_parser<true> {
   void on_chunk_header_impl(std::uint64_t, string_view, ErrorCode&) override {}
   std::size_t on_chunk_body_impl(std::uint64_t, string_view, ErrorCode&) override { return 0; }
   void on_finish_impl(ErrorCode&) override {}
+
+  const BodyLimits* limits_;
 };
 
 // Looks at every byte of a head once, as it comes: finds its end and refuses what line based and
@@ -204,6 +210,7 @@ class ChunkDecoder {
  public:
   enum class Verdict : std::uint8_t { kGoOn, kEnd, kRefuse };
 
+  void limit(std::size_t body) { max_body_ = body; }
   unsigned status() const { return status_; }
 
   // Takes from the front of `bytes`; data goes to `body`.
@@ -215,7 +222,7 @@ class ChunkDecoder {
       }
       const char c = static_cast<char>(bytes.front());
       bytes = bytes.subspan(1);
-      if (++on_wire_ > RequestParser::kMaxChunked) return refuse(413);
+      if (++on_wire_ > RequestParser::kMaxChunkedFactor * max_body_) return refuse(413);
       const Verdict verdict = take_framing(c, body.size());
       if (verdict != Verdict::kGoOn) return verdict;
     }
@@ -250,7 +257,7 @@ class ChunkDecoder {
         return take_extension(c);
       case At::kLineEnd:
         if (c != '\n') return refuse(400);
-        if (left_ > RequestParser::kMaxBody - body) return refuse(413);
+        if (left_ > max_body_ - body) return refuse(413);
         at_ = left_ > 0 ? At::kData : At::kCr;
         line_ = 0;
         digits_ = 0;
@@ -297,6 +304,7 @@ class ChunkDecoder {
   }
 
   At at_ = At::kSize;
+  std::size_t max_body_ = RequestParser::kMaxBody;
   std::size_t left_ = 0;
   std::size_t digits_ = 0;
   std::size_t line_ = 0;
@@ -313,6 +321,8 @@ unsigned status_of(const ErrorCode& error) {
 
 class RequestParser::Impl {
  public:
+  explicit Impl(const BodyLimits* limits) : limits_(limits) {}
+
   std::size_t feed(ByteView bytes) {
     const std::size_t size = bytes.size();
     while (state == State::kNeedsMore && !bytes.empty()) {
@@ -332,6 +342,7 @@ class RequestParser::Impl {
     if (head_done_) expects_continue_ = false;
     return waits;
   }
+  std::size_t buffered() const { return head_.size() + request_.body.size(); }
   Request take() {
     CHECK(state == State::kComplete);
     return std::move(request_);
@@ -365,7 +376,7 @@ class RequestParser::Impl {
   }
   void parse_head() {
     head_done_ = true;
-    Grammar grammar;
+    Grammar grammar(limits_);
     grammar.header_limit(kMaxHead);
     grammar.body_limit(boost::none);  // judged above
     ErrorCode error;
@@ -377,6 +388,7 @@ class RequestParser::Impl {
     request_ = std::move(grammar.request);
     expects_continue_ = grammar.expects_continue;
     is_chunked_ = grammar.is_chunked;
+    chunks_.limit(grammar.max_body);
     left_ = grammar.content_length;
     if (!is_chunked_ && left_ == 0) state = State::kComplete;
   }
@@ -400,6 +412,7 @@ class RequestParser::Impl {
     }
   }
 
+  const BodyLimits* limits_;
   HeadScanner scanner_;
   std::string head_;
   Request request_;
@@ -410,13 +423,14 @@ class RequestParser::Impl {
   bool expects_continue_ = false;
 };
 
-RequestParser::RequestParser() : impl_(std::make_unique<Impl>()) {}
+RequestParser::RequestParser(const BodyLimits* limits) : impl_(std::make_unique<Impl>(limits)) {}
 RequestParser::~RequestParser() = default;
 std::size_t RequestParser::feed(ByteView bytes) { return impl_->feed(bytes); }
 RequestParser::State RequestParser::state() const { return impl_->state; }
 unsigned RequestParser::failure() const { return impl_->failure; }
 bool RequestParser::untouched() const { return impl_->untouched(); }
 bool RequestParser::take_expectation() { return impl_->take_expectation(); }
+std::size_t RequestParser::buffered() const { return impl_->buffered(); }
 Request RequestParser::take() { return impl_->take(); }
 
 std::string_view Request::path() const {

@@ -39,20 +39,29 @@ struct Request {
   bool lists(std::string_view name, std::string_view token) const;
 };
 
+// How large bodies may be, asked once the head of a request is known.
+class BodyLimits {
+ public:
+  virtual ~BodyLimits() = default;
+  virtual std::size_t max_body(const Request& head) const = 0;
+};
+
 class RequestParser {
  public:
   static constexpr std::size_t kMaxHead = 16 * 1024;   // request line to blank line; then 431
   static constexpr std::size_t kMaxTarget = 8 * 1024;  // then 414
   static constexpr std::size_t kMaxMethod = 32;
-  static constexpr std::size_t kMaxHeaders = 100;           // then 431
-  static constexpr std::size_t kMaxBody = 64 * 1024;        // then 413
-  static constexpr std::size_t kMaxChunkLine = 1024;        // of extensions; then 400
-  static constexpr std::size_t kMaxChunked = 2 * kMaxBody;  // on the wire, framing included
+  static constexpr std::size_t kMaxHeaders = 100;     // then 431
+  static constexpr std::size_t kMaxBody = 64 * 1024;  // without BodyLimits; then 413
+  static constexpr std::size_t kMaxChunkLine = 1024;  // of extensions; then 400
+  // Of a chunked body on the wire, framing included: so many times the body's limit.
+  static constexpr std::size_t kMaxChunkedFactor = 2;
   static constexpr std::size_t kMaxBlankLines = 1;  // before the request (RFC 9112 section 2.2)
 
   enum class State : std::uint8_t { kNeedsMore, kComplete, kFailed };
 
-  RequestParser();
+  // `limits` outlives the parser; nullptr: kMaxBody everywhere.
+  explicit RequestParser(const BodyLimits* limits = nullptr);
   ~RequestParser();
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
@@ -65,6 +74,8 @@ class RequestParser {
   bool untouched() const;
   // True once, when the client waits for "100 Continue" before it sends the body.
   bool take_expectation();
+  // Bytes of the request that are kept here.
+  std::size_t buffered() const;
   Request take();  // in kComplete
 
  private:

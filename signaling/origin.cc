@@ -36,4 +36,9 @@ Site judge_site(const http::Request& request, std::span<const std::string> allow
   return same ? Site::kOwn : Site::kForeign;
 }
 
+bool admits(Sites sites, const http::Request& request, std::span<const std::string> allowed) {
+  if (sites == Sites::kAny && allowed.empty()) return request.count("origin") <= 1;
+  return judge_site(request, allowed) != Site::kForeign;
+}
+
 }  // namespace turnpike::signaling

@@ -21,4 +21,11 @@ enum class Site : std::uint8_t {
 // `allowed` holds origins exactly as browsers send them ("https://app.example").
 Site judge_site(const http::Request& request, std::span<const std::string> allowed);
 
+// Whose pages may use a path.
+enum class Sites : std::uint8_t {
+  kNamed,  // our own, and those that the operator named
+  kAny,    // every site's and those of none ("null"), unless the operator named some
+};
+bool admits(Sites sites, const http::Request& request, std::span<const std::string> allowed);
+
 }  // namespace turnpike::signaling

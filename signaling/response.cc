@@ -117,6 +117,12 @@ std::string serialise_head(const Response& response, const Request* request, Wal
     if (response.page == Response::Page::kOurs) add("Content-Security-Policy", kPagePolicy);
     if (response.page == Response::Page::kNone) add("Content-Security-Policy", kNoPagePolicy);
     add("Cache-Control", response.no_store ? "no-store" : "no-cache");
+    const auto origin = request == nullptr ? std::nullopt : request->header("origin");
+    if (response.readers == Response::Readers::kCaller && origin) {
+      add("Access-Control-Allow-Origin", *origin);
+      add("Access-Control-Allow-Credentials", "true");
+      add("Vary", "Origin");
+    }
   }
   for (const auto& [name, value] : response.headers) add(name, value);
   if (response.status != 101) {

@@ -26,7 +26,7 @@ struct Response {
   ByteView borrowed;  // instead of `body`: an embedded asset
   Page page = Page::kNone;
   // Which sites' scripts may read it. kCaller: the site that asked, also with cookies and such
-  // (nothing here is given for them); the carrier names it.
+  // (nothing here is given for them); its head names it.
   enum class Readers : std::uint8_t { kSameSite, kCaller };
 
   bool no_store = false;

@@ -76,6 +76,8 @@ class Reader {
 
   // Takes bytes from the front of `bytes` until one message is whole.
   Status feed(ByteView& bytes, const Limits& limits, Message& message);
+  // Bytes of messages in flight that are kept here.
+  std::size_t buffered() const { return data_.size() + control_.size(); }
   CloseCode failure() const { return failure_; }  // after kFailed; the reader is of no more use
 
  private:

@@ -66,7 +66,7 @@ TEST(Abuse, AnythingInAnyOrderLeavesTheServiceWhole) {
       } else if (choice == 2) {
         FileAnswer answer;
         answer.kind = static_cast<FileAnswer::Kind>(random.below(4));
-        world.service.on_file(world.now, connection, answer, world.outlet);
+        world.carrier.on_file(world.now, connection, answer, world.outlet);
       } else {
         const std::string bytes = fragment(random);
         const std::size_t cut = random.below(static_cast<std::uint32_t>(bytes.size()) + 1);
@@ -79,7 +79,7 @@ TEST(Abuse, AnythingInAnyOrderLeavesTheServiceWhole) {
     world.pass(minutes(10));
     EXPECT_EQ(world.service.audit().members, 0u);
     EXPECT_EQ(world.service.audit().connections, 0u);
-    EXPECT_EQ(world.service.next_deadline(), MonoTime::never());
+    EXPECT_EQ(world.carrier.next_deadline(), MonoTime::never());
   }
 }
 
@@ -110,7 +110,7 @@ TEST(Abuse, HandlesThatAreGoneDoNothing) {
   world.hang_up(connection);
   world.send(connection, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
   world.hang_up(connection);
-  world.service.on_file(world.now, connection, {}, world.outlet);
+  world.carrier.on_file(world.now, connection, {}, world.outlet);
   world.send(ConnectionHandle{}, "GET / HTTP/1.1\r\n\r\n");
   EXPECT_EQ(world.take(connection), "");
 }

@@ -198,7 +198,7 @@ TEST(RequestParser, RefusedRequestsAreAnsweredOnceAndTheConnectionEnds) {
     EXPECT_EQ(answers[0].status, static_cast<int>(one.status)) << one.why;
     EXPECT_EQ(answers[0].header("connection"), "close");
     EXPECT_FALSE(world.closed(connection)) << "the answer would be lost in a reset";
-    world.pass(Service::kLingerTime + seconds(1));
+    world.pass(Carrier::kLingerTime + seconds(1));
     EXPECT_TRUE(world.closed(connection)) << one.why;
     EXPECT_EQ(world.service.audit().connections, 0u);
   }
@@ -281,7 +281,9 @@ TEST(RequestLimits, ChunkFramingIsBoundedToo) {
   EXPECT_EQ(judge(head + "1;" + longest + "x\r\na\r\n0\r\n\r\n"), 400u);
   std::string tiny = head;
   const std::string chunk = "1;" + std::string(500, 'x') + "\r\na\r\n";
-  while (tiny.size() < head.size() + RequestParser::kMaxChunked + chunk.size()) tiny += chunk;
+  while (tiny.size() <
+         head.size() + RequestParser::kMaxChunkedFactor * RequestParser::kMaxBody + chunk.size())
+    tiny += chunk;
   EXPECT_EQ(judge(tiny, 4096), 413u);
 }
 
@@ -359,7 +361,7 @@ TEST(HttpConnection, ARequestHasTenSecondsFromAcceptHoweverItDribbles) {
   const auto answers = world.answers(connection);
   ASSERT_EQ(answers.size(), 1u);
   EXPECT_EQ(answers[0].status, 408);
-  world.pass(Service::kLingerTime + seconds(1));
+  world.pass(Carrier::kLingerTime + seconds(1));
   EXPECT_TRUE(world.closed(connection));
 }
 
@@ -384,7 +386,7 @@ TEST(HttpConnection, WhoSaysNothingIsCutWithoutAWord) {
   const ConnectionHandle silent = world.connect();
   const ConnectionHandle blank = world.connect();
   world.send(blank, "\r\n");
-  world.pass(Service::kRequestDeadline - milliseconds(1));
+  world.pass(Carrier::kRequestDeadline - milliseconds(1));
   EXPECT_FALSE(world.closed(silent));
   world.pass(milliseconds(100));
   EXPECT_TRUE(world.closed(silent));
@@ -396,7 +398,7 @@ TEST(HttpConnection, IdlesForAMinuteBetweenRequests) {
   World world;
   const ConnectionHandle connection = world.connect();
   world.send(connection, kHealth);
-  world.pass(Service::kIdleTime - milliseconds(1));
+  world.pass(Carrier::kIdleTime - milliseconds(1));
   EXPECT_FALSE(world.closed(connection));
   world.pass(milliseconds(100));
   EXPECT_TRUE(world.closed(connection));
@@ -407,7 +409,7 @@ TEST(HttpConnection, WhatFollowsARefusalIsDroppedAndBounded) {
   const ConnectionHandle connection = world.connect();
   world.send(connection, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999\r\n\r\n");
   EXPECT_EQ(world.answers(connection).at(0).status, 413);
-  const std::string body(Service::kMaxDiscarded, 'b');
+  const std::string body(Carrier::kMaxDiscarded, 'b');
   world.send(connection, body);
   EXPECT_FALSE(world.closed(connection));
   world.send(connection, "b");
@@ -422,7 +424,7 @@ TEST(HttpConnection, WhoNeverReadsTheAnswersIsCut) {
   std::size_t rounds = 0;
   for (; !world.closed(connection) && rounds < 100000; ++rounds) {
     world.send(connection, page);
-    EXPECT_LE(world.outlet.wire(connection).stuck, Service::kMaxQueuedBytes + 64 * 1024);
+    EXPECT_LE(world.outlet.wire(connection).stuck, Carrier::kMaxQueuedBytes + 64 * 1024);
   }
   EXPECT_TRUE(world.closed(connection));
   EXPECT_GT(rounds, 50u);

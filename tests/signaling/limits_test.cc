@@ -48,7 +48,7 @@ TEST(Limits, TheServerHoldsSoManyRooms) {
 TEST(Limits, OneSourceHasSoManyConnections) {
   World world;
   std::vector<ConnectionHandle> open;
-  for (std::uint32_t i = 0; i < Service::kMaxConnectionsPerSource; ++i) {
+  for (std::uint32_t i = 0; i < Carrier::kMaxConnectionsPerSource; ++i) {
     open.push_back(world.connect("[2001:db8::" + std::to_string(i % 10) + "]:1000"));
     ASSERT_TRUE(open.back()) << i;
   }
@@ -67,7 +67,7 @@ TEST(Limits, OneSourceArrivesSoFast) {
     if (!connection) break;
     world.hang_up(connection);
   }
-  EXPECT_EQ(arrived, Service::kArrivalRate.burst);
+  EXPECT_EQ(arrived, Carrier::kArrivalRate.burst);
   EXPECT_TRUE(world.connect("198.51.100.1:5")) << "others are not touched";
   world.pass(milliseconds(10));
   EXPECT_TRUE(world.connect());
@@ -75,18 +75,18 @@ TEST(Limits, OneSourceArrivesSoFast) {
 
 TEST(Limits, LoopbackMayBringEverybody) {
   World world;
-  for (std::uint32_t i = 0; i < 2 * Service::kMaxConnectionsPerSource; ++i) {
+  for (std::uint32_t i = 0; i < 2 * Carrier::kMaxConnectionsPerSource; ++i) {
     ASSERT_TRUE(world.connect("127.0.0.1:5")) << "a proxy in front of us";
   }
 }
 
 TEST(Limits, TheServiceHoldsSoManyConnections) {
   World world;
-  for (std::uint32_t i = 0; i < Service::kMaxConnections; ++i)
+  for (std::uint32_t i = 0; i < Carrier::kMaxConnections; ++i)
     ASSERT_TRUE(world.connect("127.0.0.1:5"));
   EXPECT_FALSE(world.connect("127.0.0.1:5"));
-  EXPECT_EQ(world.service.audit().connections, Service::kMaxConnections);
-  world.pass(Service::kRequestDeadline + seconds(1));
+  EXPECT_EQ(world.service.audit().connections, Carrier::kMaxConnections);
+  world.pass(Carrier::kRequestDeadline + seconds(1));
   EXPECT_EQ(world.service.audit().connections, 0u);
 }
 
@@ -180,8 +180,8 @@ TEST(Limits, ASlowReaderIsCutAndOthersAreNot) {
   }
   EXPECT_TRUE(world.closed(slow.connection));
   const std::size_t waited = world.outlet.wire(slow.connection).stuck;
-  EXPECT_GT(waited, Service::kMaxQueuedBytes);
-  EXPECT_LT(waited, Service::kMaxQueuedBytes + 20 * 1024) << "one message past the limit, no more";
+  EXPECT_GT(waited, Carrier::kMaxQueuedBytes);
+  EXPECT_LT(waited, Carrier::kMaxQueuedBytes + 20 * 1024) << "one message past the limit, no more";
   EXPECT_EQ(ann.hear("member-away")["member"], slow.self["id"]);
   for (std::size_t i = 0; i < sent; ++i) ben.hear("message");
   EXPECT_EQ(ben.hear("member-away")["member"], slow.self["id"]);
@@ -198,7 +198,7 @@ TEST(Limits, ManySlowReadersAtOnceAreCutTogether) {
   for (int i = 1; i < 10; ++i) {
     auto& wire = world.outlet.wire(tabs[static_cast<std::size_t>(i)]->connection);
     wire.slow = true;
-    wire.stuck = Service::kMaxQueuedBytes;
+    wire.stuck = Carrier::kMaxQueuedBytes;
   }
   tabs[0]->ignore();
   tabs[0]->say({{"type", "send"}, {"data", 1}});
@@ -212,8 +212,8 @@ TEST(Limits, ManySlowReadersAtOnceAreCutTogether) {
 TEST(Limits, AllQueuesTogetherAreBoundedAndTheLongestAreCut) {
   World world;
   std::vector<std::unique_ptr<Tab>> tabs;
-  const std::size_t share = Service::kMaxQueuedBytes - 4096;
-  const std::size_t count = Service::kMaxQueuedTotal / share + 1;
+  const std::size_t share = Carrier::kMaxQueuedBytes - 4096;
+  const std::size_t count = Carrier::kMaxQueuedTotal / share + 1;
   for (std::size_t i = 0; i < count + 2; ++i) {
     tabs.push_back(std::make_unique<Tab>(world));
     tabs.back()->join("room " + std::to_string(i));
@@ -247,8 +247,8 @@ TEST(Limits, AllQueuesTogetherAreBoundedAndTheLongestAreCut) {
   for (const auto& tab : tabs) {
     if (!world.closed(tab->connection)) left += world.outlet.wire(tab->connection).stuck;
   }
-  EXPECT_LE(left, Service::kMaxQueuedTotal / 2);
-  EXPECT_GT(left, Service::kMaxQueuedTotal / 2 - Service::kMaxQueuedBytes)
+  EXPECT_LE(left, Carrier::kMaxQueuedTotal / 2);
+  EXPECT_GT(left, Carrier::kMaxQueuedTotal / 2 - Carrier::kMaxQueuedBytes)
       << "and no more than that";
   EXPECT_FALSE(world.closed(tabs[count]->connection));
   EXPECT_FALSE(world.closed(tabs[0]->connection));
@@ -305,7 +305,7 @@ TEST(Limits, NothingIsLeftWhenEverybodyIsGone) {
   EXPECT_EQ(world.service.audit().rooms, 0u);
   EXPECT_EQ(world.service.audit().members, 0u);
   EXPECT_EQ(world.outlet.revoked.size(), 40u);
-  EXPECT_EQ(world.service.next_deadline(), MonoTime::never());
+  EXPECT_EQ(world.carrier.next_deadline(), MonoTime::never());
 }
 
 }  // namespace

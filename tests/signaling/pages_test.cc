@@ -150,7 +150,7 @@ TEST(StartLines, ExampleAndLinkWork) {
 struct StaticWorld : World {
   StaticWorld() : World([](Settings& settings) { settings.serve_static = true; }) {
     outlet.on_read_file = [this](ConnectionHandle connection, std::string_view) {
-      service.on_file(now, connection, answer, outlet);
+      carrier.on_file(now, connection, answer, outlet);
     };
     answer.kind = FileAnswer::Kind::kFile;
     answer.content = "0123456789";
@@ -297,15 +297,15 @@ TEST(StaticFiles, PipelinedRequestsWaitForTheFile) {
   world.send(connection, "TP/1.1\r\nHost: h\r\n\r\nGET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_EQ(world.outlet.asked_files, std::vector<std::string>{"one"});
   EXPECT_EQ(world.take(connection), "");
-  world.service.on_file(world.now, connection, world.answer, world.outlet);
+  world.carrier.on_file(world.now, connection, world.answer, world.outlet);
   EXPECT_EQ(world.answers(connection).size(), 1u);
   EXPECT_EQ(world.outlet.asked_files.size(), 2u);
-  world.service.on_file(world.now, connection, world.answer, world.outlet);
+  world.carrier.on_file(world.now, connection, world.answer, world.outlet);
   const auto answers = world.answers(connection);
   ASSERT_EQ(answers.size(), 2u);
   EXPECT_EQ(answers[1].body, "ok\n");
   // An answer that nobody waits for changes nothing.
-  world.service.on_file(world.now, connection, world.answer, world.outlet);
+  world.carrier.on_file(world.now, connection, world.answer, world.outlet);
   EXPECT_EQ(world.take(connection), "");
 }
 
@@ -314,11 +314,11 @@ TEST(StaticFiles, WhatIsPipelinedBehindAFileIsBounded) {
   world.outlet.on_read_file = nullptr;
   const ConnectionHandle connection = world.connect();
   world.send(connection, "GET /one HTTP/1.1\r\nHost: h\r\n\r\n");
-  world.send(connection, std::string(Service::kMaxPipelined, 'x'));
+  world.send(connection, std::string(Carrier::kMaxPipelined, 'x'));
   EXPECT_FALSE(world.closed(connection));
   world.send(connection, "x");
   EXPECT_TRUE(world.closed(connection));
-  world.service.on_file(world.now, connection, world.answer, world.outlet);
+  world.carrier.on_file(world.now, connection, world.answer, world.outlet);
 }
 
 TEST(StaticFiles, AFileThatNeverComesEndsTheConnection) {
@@ -326,7 +326,7 @@ TEST(StaticFiles, AFileThatNeverComesEndsTheConnection) {
   world.outlet.on_read_file = nullptr;
   const ConnectionHandle connection = world.connect();
   world.send(connection, "GET /one HTTP/1.1\r\nHost: h\r\n\r\n");
-  world.pass(Service::kFileDeadline - seconds(1));
+  world.pass(Carrier::kFileDeadline - seconds(1));
   EXPECT_FALSE(world.closed(connection));
   world.pass(seconds(2));
   EXPECT_TRUE(world.closed(connection));

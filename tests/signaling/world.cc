@@ -19,10 +19,6 @@ void FakeOutlet::close(ConnectionHandle connection) {
   wires_[connection.pack()].closed = true;
 }
 
-void FakeOutlet::revoke(std::string_view name, WallTime until) {
-  revoked.push_back({std::string(name), until});
-}
-
 void FakeOutlet::read_file(ConnectionHandle connection, std::string_view path) {
   asked_files.emplace_back(path);
   if (on_read_file) on_read_file(connection, path);
@@ -56,30 +52,33 @@ Settings changed(const std::function<void(Settings&)>& change) {
 }  // namespace
 
 World::World(std::function<void(Settings&)> change)
-    : now{{seconds(1000)}, {seconds(1767225600)}}, service(changed(change), random) {}
+    : now{{seconds(1000)}, {seconds(1767225600)}},
+      service(changed(change), random, [this](std::string_view name, WallTime until) {
+        outlet.revoked.push_back({std::string(name), until});
+      }) {}
 
 ConnectionHandle World::connect(std::string_view from) {
   const auto address = Address::parse(from);
   EXPECT_TRUE(address.has_value());
-  return service.on_connected(now, {*address, *Address::parse("192.0.2.1:3478"), false});
+  return carrier.on_connected(now, {*address, *Address::parse("192.0.2.1:3478"), false});
 }
 
 void World::send(ConnectionHandle connection, std::string_view bytes) {
-  service.on_bytes(now, connection, as_bytes(bytes), outlet);
+  carrier.on_bytes(now, connection, as_bytes(bytes), outlet);
 }
 
 void World::pass(Duration duration) {
   const Tick begin = now;
   const MonoTime end = begin.mono + duration;
-  while (service.next_deadline() <= end) {
-    now.mono = std::max(now.mono, service.next_deadline());
+  while (carrier.next_deadline() <= end) {
+    now.mono = std::max(now.mono, carrier.next_deadline());
     now.wall = begin.wall + std::chrono::floor<seconds>(now.mono - begin.mono);
-    service.on_time(now, outlet);
+    carrier.on_time(now, outlet);
     for (Tab* tab : tabs) tab->answer_pings();
   }
   now.mono = end;
   now.wall = begin.wall + std::chrono::floor<seconds>(duration);
-  service.on_time(now, outlet);
+  carrier.on_time(now, outlet);
 }
 
 std::string World::take(ConnectionHandle connection) {

@@ -37,7 +37,6 @@ class FakeOutlet final : public Outlet {
 
   std::size_t write(ConnectionHandle connection, ByteView bytes) override;
   void close(ConnectionHandle connection) override;
-  void revoke(std::string_view name, WallTime until) override;
   void read_file(ConnectionHandle connection, std::string_view path) override;
 
   Wire& wire(ConnectionHandle connection) { return wires_[connection.pack()]; }
@@ -66,7 +65,7 @@ struct World {
   static Settings default_settings();
   ConnectionHandle connect(std::string_view from = "192.0.2.7:40000");
   void send(ConnectionHandle connection, std::string_view bytes);
-  void hang_up(ConnectionHandle connection) { service.on_disconnected(now, connection, outlet); }
+  void hang_up(ConnectionHandle connection) { carrier.on_disconnected(now, connection, outlet); }
   // Time passes, every deadline at its time.
   void pass(Duration duration);
   bool closed(ConnectionHandle connection) { return outlet.wire(connection).closed; }
@@ -85,6 +84,7 @@ struct World {
   FakeOutlet outlet;
   Tick now;
   Service service;
+  Carrier& carrier = service.carrier();
 };
 
 struct ServerFrame {

@@ -302,7 +302,7 @@ TEST(WebSocketConnection, ClosesEveryViolationWithItsCode) {
     tab.ignore();
     world.send(tab.connection, client_frame(1, R"({"type":"ping"})"));
     EXPECT_TRUE(tab.silent()) << one.what;
-    world.pass(Service::kLingerTime + seconds(1));
+    world.pass(Carrier::kLingerTime + seconds(1));
     EXPECT_TRUE(world.closed(tab.connection)) << one.what;
   }
 }
@@ -371,7 +371,7 @@ TEST(WebSocketConnection, PingsEvery25SecondsAndCutsAfterTwoWithoutAnswer) {
 TEST(WebSocketConnection, AFloodOfPingsEndsIt) {
   World world;
   Tab tab(world);
-  for (std::uint32_t i = 0; i < Service::kControlFrameRate.burst; ++i) {
+  for (std::uint32_t i = 0; i < Carrier::kControlFrameRate.burst; ++i) {
     world.send(tab.connection, client_frame(9, ""));
   }
   EXPECT_EQ(tab.close_code(), 0);
@@ -384,7 +384,7 @@ TEST(WebSocketConnection, IsToldWhenTheServerGoesAway) {
   Tab tab(world);
   tab.join("demo");
   const ConnectionHandle plain = world.connect();
-  world.service.shut_down(world.now, world.outlet);
+  world.carrier.shut_down(world.now, world.outlet);
   EXPECT_EQ(tab.close_code(), 1001);
   EXPECT_TRUE(world.closed(tab.connection));
   EXPECT_TRUE(world.closed(plain));

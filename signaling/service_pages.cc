@@ -1,0 +1,124 @@
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/text.h"
+#include "signaling/assets.h"
+#include "signaling/files.h"
+#include "signaling/response.h"
+#include "signaling/service_core.h"
+
+namespace turnpike::signaling {
+
+using http::Method;
+using http::Request;
+using http::Response;
+
+namespace {
+
+bool reads(const Request& request) {
+  return request.method == Method::kGet || request.method == Method::kHead;
+}
+
+Response asset_response(const Request& request, const Asset& asset) {
+  Response response;
+  response.content_type = asset.content_type;
+  response.borrowed = asset.content;
+  response.headers.emplace_back("ETag", asset.etag);
+  if (asset.content_type.starts_with("text/html")) response.page = Response::Page::kOurs;
+  if (http::matches_etag(request, asset.etag)) {
+    response.status = 304;
+    response.borrowed = {};
+  }
+  return response;
+}
+
+std::optional<Response> asset_response(const Request& request, std::string_view name) {
+  const Asset* asset = find_asset(name);
+  if (asset == nullptr) return std::nullopt;
+  return asset_response(request, *asset);
+}
+
+void allow_site(const Request& request, Response& response) {
+  response.headers.emplace_back("Access-Control-Allow-Origin", *request.header("origin"));
+}
+
+Response preflight_response() {
+  Response response;
+  response.status = 204;
+  response.headers = {{"Access-Control-Allow-Methods", "GET, POST, DELETE"},
+                      {"Access-Control-Allow-Headers", "Authorization, Content-Type"},
+                      {"Access-Control-Max-Age", "600"}};
+  return response;
+}
+
+}  // namespace
+
+// What pages of other sites may use, if the operator named them.
+Response Service::Core::open_to_sites(Tick now, const Visit& visit) {
+  const Request& request = visit.request;
+  const Site site = judge_site(request, settings_.allowed_origins);
+  Response response;
+  if (site == Site::kForeign) {
+    response = http::error_json(403, "forbidden-origin", "pages of this site may not use this");
+  } else if (request.method == Method::kOptions) {
+    response = preflight_response();
+  } else if (request.path() == "/config.json") {
+    response = reads(request) ? config() : http::error_json(405, "method-not-allowed", "only GET");
+  } else {
+    response = api_.handle(now, visit.source, request, native_);
+  }
+  response.headers.emplace_back("Vary", "Origin");
+  if (site == Site::kAllowed) allow_site(request, response);
+  return response;
+}
+
+Response Service::Core::config() const {
+  const IceUrls& urls = minter_.urls();
+  const nlohmann::json body = {{"version", settings_.version},
+                               {"iceUrls", {{"stun", urls.stun}, {"turn", urls.turn}}},
+                               {"publicUrl", settings_.public_url},
+                               {"openRooms", settings_.open_rooms}};
+  Response response;
+  response.content_type = "application/json";
+  response.no_store = true;
+  response.body = body.dump() + "\n";
+  return response;
+}
+
+std::optional<Response> Service::Core::own_page(const Request& request) const {
+  constexpr std::string_view kCall = "/call/";
+  constexpr std::string_view kAssets = "/assets/";
+  const std::string_view path = request.path();
+  if (path == "/healthz") return http::text_response(200, "ok\n");
+  // With a folder of the operator's, the start page is theirs, if there is one.
+  if (path == "/" && !settings_.serve_static) return asset_response(request, "index.html");
+  if (path.starts_with(kCall)) {
+    const auto room = http::percent_decode(path.substr(kCall.size()));
+    if (!room || !is_room_name(*room)) return std::nullopt;
+    return asset_response(request, "call.html");
+  }
+  if (path.starts_with(kAssets)) return asset_response(request, path.substr(kAssets.size()));
+  return std::nullopt;
+}
+
+// What is only for reading: pages, and the operator's folder.
+void Service::Core::read(ConnectionHandle connection, const Request& request) {
+  if (!reads(request)) {
+    Response response = http::text_response(405, "this path is only for reading\n");
+    response.headers.emplace_back("Allow", "GET, HEAD");
+    return carrier_.respond(connection, response);
+  }
+  if (const auto page = own_page(request)) return carrier_.respond(connection, *page);
+  const auto path = settings_.serve_static ? clean_path(request.path()) : std::nullopt;
+  if (path) return carrier_.ask_for_file(connection, *path);
+  carrier_.respond(connection, http::text_response(404, "there is nothing here\n"));
+}
+
+Response Service::Core::on_file(const Request& request, const FileAnswer& answer) {
+  if (answer.kind == FileAnswer::Kind::kNotFound && request.path() == "/") {
+    if (auto page = asset_response(request, "index.html")) return std::move(*page);
+  }
+  return file_response(request, answer);
+}
+
+}  // namespace turnpike::signaling
