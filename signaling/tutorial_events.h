@@ -1,0 +1,62 @@
+// What Socket.IO events mean for the pages of three WebRTC tutorials, all at once: their event
+// names differ, and where they do not, their arguments do. A relay with rooms: values go on with
+// their own JSON type and text. Owns the Socket.IO server. Single thread, no I/O.
+//
+//   tutorial 001   joinRoom, sendOffer, sendAnswer, sendCandidate     rooms of many
+//   tutorial 002   offer, answer, onicecandidate, message to an id    everybody: the lobby
+//   tutorial 003   join, leave, message in a room                     rooms of two
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/random.h"
+#include "base/slab.h"
+#include "signaling/pace.h"
+#include "signaling/room_tokens.h"
+#include "signaling/socketio.h"
+
+namespace turnpike::signaling {
+
+class TutorialEvents final : private socketio::Application {
+ public:
+  struct Settings {
+    socketio::Settings socketio;
+    // Sockets of one namespace (and ?room=) that hear each other's 002 events. Whoever comes when
+    // it is full connects, but is not among them until somebody has left and it speaks again.
+    std::uint32_t lobby_size = 32;
+    // A room of 003 is told `bye` for a member whose connection was lost.
+    bool bye_on_disconnect = true;
+  };
+  static constexpr std::size_t kRoomOfTwo = 2;      // 003
+  static constexpr std::size_t kMaxRoomText = 256;  // bytes of JSON; then it is ignored
+  static constexpr std::size_t kMaxMembers = 64;    // of a room of 001
+
+  // `tokens` outlives it.
+  TutorialEvents(Settings settings, Wire& wire, Random& random, const RoomTokens& tokens);
+  ~TutorialEvents() override;
+
+  // For the routes of /socket.io/: on_request, upgrades, and the time.
+  socketio::Server& server() { return server_; }
+
+ private:
+  struct Visitor;
+  using VisitorHandle = Handle<Visitor>;
+
+  std::optional<socketio::Refusal> refuse(Tick now, const socketio::Greeting& greeting) override;
+  std::uint64_t on_connect(Tick now, socketio::SocketHandle socket,
+                           const socketio::Greeting& greeting) override;
+  void on_event(Tick now, socketio::SocketHandle socket, std::uint64_t tag,
+                const socketio::Event& event) override;
+  bool keeps(Tick now, socketio::SocketHandle socket, std::uint64_t tag) override;
+  void on_disconnect(Tick now, socketio::SocketHandle socket, std::uint64_t tag) override;
+
+  const Settings settings_;
+  const RoomTokens& tokens_;
+  Slab<Visitor> visitors_;
+  socketio::Server server_;
+};
+
+}  // namespace turnpike::signaling
