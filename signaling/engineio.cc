@@ -240,8 +240,7 @@ void Server::Core::on_time(Tick now) {
 }
 
 MonoTime Server::Core::next_deadline() const {
-  // Left by calls of the application from outside.
-  if (!ended_.empty() || !to_flush_.empty()) return MonoTime{};
+  if (!ended_.empty()) return MonoTime{};  // the application closed or sent from outside
   return wheel_.next();
 }
 
@@ -318,9 +317,11 @@ void Server::Core::enqueue(Tick now, SessionHandle handle, Session& session, con
       queued_total_ + packet.data.size() + kPacketCost > kMaxQueuedTotal) {
     return end(now, handle, session, CloseReason::kTooSlow);
   }
-  // What one call makes leaves in one answer.
-  if (polling.poll.connection && polling.queue.empty()) to_flush_.push_back(handle);
+  const bool first = polling.queue.empty();
   append(polling, packet);
+  if (!polling.poll.connection) return;
+  if (depth_ == 0) return flush_poll(session);
+  if (first) to_flush_.push_back(handle);  // what one call makes leaves in one answer
 }
 
 void Server::Core::close(Tick now, SessionHandle handle) {
