@@ -16,7 +16,7 @@ export class Reference {
     const reference = new Reference();
     const http = createServer((request, response) => {
       const path = new URL(request.url, "http://x").pathname;
-      if (path !== "/peerjs/peerjs/id") return void response.writeHead(404).end();
+      if (path !== "/peerjs/id") return void response.writeHead(404).end();
       response.writeHead(200, { "Access-Control-Allow-Origin": "*" }).end(randomUUID());
     });
     reference.http = http;
@@ -28,7 +28,11 @@ export class Reference {
       destroyUpgrade: false,
     });
     tutorials(reference.io);
-    const dialects = { "/v3/websocket": scaledrone(), "/y-webrtc": yWebrtc() };
+    const dialects = {
+      "/v3/websocket": scaledrone(),
+      "/peerjs": peerjs(),
+      "/y-webrtc": yWebrtc(),
+    };
     const raw = rawRelay();
     const sockets = new WebSocketServer({ noServer: true });
     http.on("upgrade", (request, socket, head) => {
@@ -194,6 +198,43 @@ function scaledrone() {
       if (message.type === "subscribe") subscribe(message);
       if (message.type === "publish") publish(message);
       if (message.type === "unsubscribe") leave(`${channel} ${message.room}`);
+    });
+  };
+}
+
+// PeerJS: messages are addressed; what is for nobody waits a while, then EXPIRE comes back.
+function peerjs() {
+  const peers = new Map();
+  const waiting = [];
+  const say = (socket, object) => socket.send(JSON.stringify(object));
+  return (socket, url) => {
+    const id = url.searchParams.get("id");
+    if (peers.has(id)) {
+      say(socket, { type: "ID-TAKEN", payload: { msg: "ID is taken" } });
+      socket.close();
+      return;
+    }
+    peers.set(id, socket);
+    say(socket, { type: "OPEN" });
+    for (const entry of waiting.filter(({ message }) => message.dst === id)) {
+      clearTimeout(entry.timer);
+      waiting.splice(waiting.indexOf(entry), 1);
+      say(socket, entry.message);
+    }
+    socket.on("close", () => peers.delete(id));
+    socket.on("message", (data) => {
+      const message = { ...JSON.parse(data), src: id };
+      if (message.type === "HEARTBEAT") return;
+      if (peers.has(message.dst)) {
+        say(peers.get(message.dst), message);
+      } else if (message.type !== "LEAVE" && message.type !== "EXPIRE") {
+        const entry = { message };
+        entry.timer = setTimeout(() => {
+          waiting.splice(waiting.indexOf(entry), 1);
+          if (peers.has(id)) say(socket, { type: "EXPIRE", src: message.dst, dst: id });
+        }, 5000);
+        waiting.push(entry);
+      }
     });
   };
 }
