@@ -83,7 +83,8 @@ MutableBytes Outbox::add(int fd, const net::SocketAddress* to, std::size_t size)
 }
 
 void Outbox::flush() {
-  std::array<mmsghdr, kMessages> headers{};
+  // Not cleared as a whole: most flushes are of a few messages.
+  std::array<mmsghdr, kMessages> headers;
   std::array<iovec, kMessages> pieces;
   struct alignas(cmsghdr) Control {
     std::array<std::uint8_t, CMSG_SPACE(sizeof(std::uint16_t))> bytes;
@@ -92,6 +93,7 @@ void Outbox::flush() {
   for (std::size_t i = 0; i < count_; ++i) {
     const Message& message = messages_[i];
     pieces[i] = {room_.data() + message.at, message.size};
+    headers[i] = {};
     msghdr& header = headers[i].msg_hdr;
     header.msg_iov = &pieces[i];
     header.msg_iovlen = 1;
@@ -120,14 +122,16 @@ void Outbox::flush() {
   count_ = used_ = 0;
 }
 
-Inbox::Inbox(Trains trains)
+Inbox::Inbox(Trains trains) : Inbox(trains, trains == Trains::kYes ? kTrainSlots : kPlainSlots) {}
+
+Inbox::Inbox(Trains trains, unsigned slots)
     : trains_(trains), slot_(trains == Trains::kYes ? kTrainSlot : kPlainSlot) {
-  const unsigned slots = trains == Trains::kYes ? kTrainSlots : kPlainSlots;
   bytes_.resize(slots * slot_);
   names_.resize(slots);
   control_.resize(slots);
   pieces_.resize(slots);
   messages_.resize(slots);
+  touched_ = slots;
   for (unsigned i = 0; i < slots; ++i) {
     pieces_[i] = {bytes_.data() + i * slot_, slot_};
     messages_[i].msg_hdr = {};
@@ -138,13 +142,15 @@ Inbox::Inbox(Trains trains)
 }
 
 unsigned Inbox::fill(int fd) {
-  for (std::size_t i = 0; i < messages_.size(); ++i) {
+  for (unsigned i = 0; i < touched_; ++i) {
     messages_[i].msg_hdr.msg_namelen = sizeof(sockaddr_in6);
     if (trains_ == Trains::kNo) continue;
     messages_[i].msg_hdr.msg_control = control_[i].bytes.data();
     messages_[i].msg_hdr.msg_controllen = sizeof control_[i].bytes;
   }
   const int count = ::recvmmsg(fd, messages_.data(), slots(), 0, nullptr);
+  // The kernel writes only to the slots that it fills, and to the first when it fills none.
+  touched_ = count > 0 ? static_cast<unsigned>(count) : 1;
   return count > 0 ? static_cast<unsigned>(count) : 0;
 }
 

@@ -66,6 +66,7 @@ class Outbox {
 class Inbox {
  public:
   explicit Inbox(Trains trains);
+  Inbox(Trains trains, unsigned slots);
 
   // Reads once; answers how many messages came. f(from, datagram) for every datagram; trains are
   // cut here.
@@ -94,6 +95,7 @@ class Inbox {
 
   Trains trains_;
   std::size_t slot_;
+  unsigned touched_ = 0;  // slots whose header must be made good before the next reading
   std::vector<std::uint8_t> bytes_;
   std::vector<sockaddr_in6> names_;
   std::vector<Control> control_;
