@@ -97,6 +97,16 @@ export class Client {
       new Promise((resolve) => this.socket.once("disconnect", resolve)));
   }
 
+  // As a lost network does it: the client's transport fails, without a word to the server.
+  cutOff() {
+    const { transport } = this.engine;
+    if (transport.name === "websocket") {
+      (transport.ws.terminate ?? transport.ws.close).call(transport.ws);
+    } else {
+      transport.onError("cut off");
+    }
+  }
+
   close() {
     this.socket.disconnect();
   }
