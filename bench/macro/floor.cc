@@ -80,8 +80,8 @@ class Floor {
   void flush_stream(Stream& stream);
   void close_stream(Stream& stream);
   void from_client(Relay* relay, ByteView message);
-  // Opens a relay socket for a greeting and answers it.
-  Relay* greet(ByteView message, std::array<std::uint8_t, 10>& answer);
+  // Opens a relay socket for a greeting, or gives the one that the client has another peer.
+  Relay* greet(Relay* known, ByteView message, std::array<std::uint8_t, 10>& answer);
 
   load::Trains trains_;
   IpAddress relay_ip_;
@@ -114,8 +114,8 @@ Expected<void> Floor::listen(const Address& address) {
 }
 
 void Floor::add(int fd, Kind kind, std::size_t index) {
-  epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.u64 = kind << 32 | index}};
-  if (kind == kStream) event.events |= EPOLLOUT;
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = kind << 32 | index}};
+  if (kind == kStream) event.events |= EPOLLOUT | EPOLLET;
   CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0);
 }
 
@@ -148,30 +148,27 @@ void Floor::handle(Kind kind, std::size_t index) {
 }
 
 void Floor::read_listener() {
-  unsigned count = 0;
-  do {
-    std::uint64_t last = 0;
-    Relay* relay = nullptr;
-    count = listen_box_.receive(udp_, [&](const sockaddr* from, ByteView datagram) {
-      const std::uint64_t key = key_of(from);
-      if (key != last) {
-        const auto found = by_client_.find(key);
-        relay = found == by_client_.end() ? nullptr : found->second;
-        last = key;
-      }
-      if (datagram.size() >= 4 && datagram[0] == load::kFloorChannel >> 8) {
-        std::array<std::uint8_t, 10> answer;
-        relay = relay != nullptr ? relay : greet(datagram, answer);
-        if (relay == nullptr || relay->client) return;
-        relay->client = net::to_sockaddr(net::from_sockaddr(from));
-        by_client_[key] = relay;
-        const MutableBytes room = down_.add(udp_, &*relay->client, answer.size());
-        std::memcpy(room.data(), answer.data(), answer.size());
-        return;
-      }
-      from_client(relay, datagram);
-    });
-  } while (count == listen_box_.slots());
+  // Once: what is left wakes the next turn, and relays have theirs in between.
+  std::uint64_t last = 0;
+  Relay* relay = nullptr;
+  listen_box_.receive(udp_, [&](const sockaddr* from, ByteView datagram) {
+    const std::uint64_t key = key_of(from);
+    if (key != last) {
+      const auto found = by_client_.find(key);
+      relay = found == by_client_.end() ? nullptr : found->second;
+      last = key;
+    }
+    if (datagram.size() < 4 || datagram[0] != load::kFloorChannel >> 8) {
+      return from_client(relay, datagram);
+    }
+    std::array<std::uint8_t, 10> answer;
+    relay = greet(relay, datagram, answer);
+    if (relay == nullptr) return;
+    relay->client = net::to_sockaddr(net::from_sockaddr(from));
+    by_client_[key] = relay;
+    const MutableBytes room = down_.add(udp_, &*relay->client, answer.size());
+    std::memcpy(room.data(), answer.data(), answer.size());
+  });
 }
 
 void Floor::from_client(Relay* relay, ByteView message) {
@@ -181,47 +178,48 @@ void Floor::from_client(Relay* relay, ByteView message) {
   std::memcpy(room.data(), message.data() + turn::kChannelDataHeaderSize, header.length);
 }
 
-Relay* Floor::greet(ByteView message, std::array<std::uint8_t, 10>& answer) {
+Relay* Floor::greet(Relay* known, ByteView message, std::array<std::uint8_t, 10>& answer) {
   Reader in(message);
   in.skip(4);
   const std::uint32_t ip = in.u32();
   const std::uint16_t port = in.u16();
   if (!in.ok() || relays_.size() >= kMaxClients) return nullptr;
-  const auto fd = load::open_udp({.from = {relay_ip_, 0}, .trains = trains_});
-  if (!fd) return nullptr;
-  relays_.push_back({.fd = *fd, .peer = net::to_sockaddr({IpAddress::v4(ip), port})});
-  add(*fd, kRelay, relays_.size() - 1);
-  const Address relayed = net::local_address_of(*fd);
+  if (known == nullptr) {
+    const auto fd = load::open_udp({.from = {relay_ip_, 0}, .trains = trains_});
+    if (!fd) return nullptr;
+    known = &relays_.emplace_back(Relay{.fd = *fd});
+    add(*fd, kRelay, relays_.size() - 1);
+  }
+  up_.flush();  // it borrows the old peer
+  known->peer = net::to_sockaddr({IpAddress::v4(ip), port});
+  const Address relayed = net::local_address_of(known->fd);
   Writer out(answer);
   out.u16(load::kFloorChannel);
   out.u16(6);
   out.bytes(relayed.ip.bytes());
   out.u16(relayed.port);
-  return &relays_.back();
+  return known;
 }
 
 void Floor::read_relay(Relay& relay) {
-  unsigned count = 0;
-  do {
-    count = relay_box_.receive(relay.fd, [&](const sockaddr*, ByteView datagram) {
-      const auto head = turn::channel_data_header(load::kDataChannel,
-                                                  static_cast<std::uint16_t>(datagram.size()));
-      MutableBytes room;
-      if (relay.client) {
-        room = down_.add(udp_, &*relay.client, head.size() + datagram.size());
-      } else {
-        if (relay.stream == nullptr || relay.stream->out.size() > kMaxQueued) return;
-        Stream& stream = *relay.stream;
-        const std::size_t at = stream.out.size();
-        stream.out.resize(at + head.size() + datagram.size() + padding_to_four(datagram.size()));
-        room = MutableBytes(stream.out).subspan(at);
-        if (!stream.touched) touched_.push_back(&stream);
-        stream.touched = true;
-      }
-      std::memcpy(room.data(), head.data(), head.size());
-      std::memcpy(room.data() + head.size(), datagram.data(), datagram.size());
-    });
-  } while (count == relay_box_.slots());
+  relay_box_.receive(relay.fd, [&](const sockaddr*, ByteView datagram) {
+    const auto head =
+        turn::channel_data_header(load::kDataChannel, static_cast<std::uint16_t>(datagram.size()));
+    MutableBytes room;
+    if (relay.client) {
+      room = down_.add(udp_, &*relay.client, head.size() + datagram.size());
+    } else {
+      if (relay.stream == nullptr || relay.stream->out.size() > kMaxQueued) return;
+      Stream& stream = *relay.stream;
+      const std::size_t at = stream.out.size();
+      stream.out.resize(at + head.size() + datagram.size() + padding_to_four(datagram.size()));
+      room = MutableBytes(stream.out).subspan(at);
+      if (!stream.touched) touched_.push_back(&stream);
+      stream.touched = true;
+    }
+    std::memcpy(room.data(), head.data(), head.size());
+    std::memcpy(room.data() + head.size(), datagram.data(), datagram.size());
+  });
 }
 
 void Floor::accept_all() {
@@ -255,7 +253,7 @@ void Floor::read_stream(std::size_t index) {
         continue;
       }
       std::array<std::uint8_t, 10> answer;
-      Relay* relay = greet(message, answer);
+      Relay* relay = greet(nullptr, message, answer);
       if (relay == nullptr) continue;
       relay->stream = &stream;
       by_stream_[stream.fd] = relay;
