@@ -219,6 +219,29 @@ std::optional<std::string_view> JsonObject::find(std::string_view name) const {
   return std::nullopt;
 }
 
+std::optional<std::vector<std::string_view>> json_elements(std::string_view text,
+                                                           std::size_t most) {
+  std::vector<std::string_view> elements;
+  Scanner scanner(text);
+  scanner.skip_blanks();
+  if (!scanner.accept('[')) return std::nullopt;
+  scanner.skip_blanks();
+  bool more = !scanner.accept(']');
+  while (more) {
+    if (elements.size() == most) return std::nullopt;
+    scanner.skip_blanks();
+    const std::size_t at = scanner.position();
+    if (!scanner.skip_value(1)) return std::nullopt;
+    elements.push_back(text.substr(at, scanner.position() - at));
+    scanner.skip_blanks();
+    more = scanner.accept(',');
+    if (!more && !scanner.accept(']')) return std::nullopt;
+  }
+  scanner.skip_blanks();
+  if (!scanner.at_end()) return std::nullopt;
+  return elements;
+}
+
 std::optional<std::string> json_string(std::string_view value) {
   if (value.size() < 2 || value.front() != '"') return std::nullopt;
   std::string_view rest = value.substr(1, value.size() - 2);

@@ -34,6 +34,10 @@ class JsonObject {
   std::vector<Member> members_;
 };
 
+// The texts of the elements of a JSON array, trimmed; nullopt unless `text` is one array of at most
+// `most` elements. Borrows `text`.
+std::optional<std::vector<std::string_view>> json_elements(std::string_view text, std::size_t most);
+
 // The string that the text of a JSON string means; nullopt for other values and for strings that
 // UTF-8 cannot hold (half a surrogate pair). `value` must have passed is_json or JsonObject.
 std::optional<std::string> json_string(std::string_view value);

@@ -78,7 +78,7 @@ class Application {
 
 struct Settings {
   engineio::Settings engine;
-  milliseconds connect_timeout{45000};    // protocol 5: from the opening to the first namespace
+  milliseconds connect_timeout{45000};    // from the opening to the first namespace
   milliseconds recovery_window{120'000};  // zero: nothing is ever recovered
   std::uint32_t max_sockets = 131072;     // in all namespaces, those that are away included
   Groups<Socket>::Limits rooms;

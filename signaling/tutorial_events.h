@@ -45,6 +45,21 @@ class TutorialEvents final : private socketio::Application {
   struct Visitor;
   using VisitorHandle = Handle<Visitor>;
 
+  // An event that is being handled.
+  struct Call {
+    Tick now;
+    socketio::SocketHandle socket;
+    Visitor& visitor;
+    const socketio::Event& event;
+    bool judged = false;
+  };
+  using Handler = void (TutorialEvents::*)(Call&);
+  struct Meaning {
+    std::string_view event;
+    Handler handler;
+  };
+  static Handler handler_of(std::string_view event);
+
   std::optional<socketio::Refusal> refuse(Tick now, const socketio::Greeting& greeting) override;
   std::uint64_t on_connect(Tick now, socketio::SocketHandle socket,
                            const socketio::Greeting& greeting) override;
@@ -52,6 +67,30 @@ class TutorialEvents final : private socketio::Application {
                 const socketio::Event& event) override;
   bool keeps(Tick now, socketio::SocketHandle socket, std::uint64_t tag) override;
   void on_disconnect(Tick now, socketio::SocketHandle socket, std::uint64_t tag) override;
+
+  // Tutorial 001.
+  void join_room(Call& call);
+  template <const auto& event_name, const auto& key>
+  void pass_on(Call& call);
+  void make_space(Tick now, std::string_view room);
+  // Tutorial 002.
+  void to_lobby(Call& call);
+  void to_socket(Call& call);
+  bool enter_lobby(socketio::SocketHandle socket, const Visitor& visitor);
+  void leave_lobby(socketio::SocketHandle socket, Visitor& visitor);
+  // Tutorial 003.
+  void join_pair(Call& call);
+  void leave_pair(Call& call);
+  void to_pair(Call& call);
+  void message(Call& call);  // of 002 or 003
+
+  // Whether the client may say this now, to so many. Once for each event.
+  bool passes(Call& call, std::size_t recipients);
+  std::size_t others_in(std::string_view room, socketio::SocketHandle socket) const;
+  bool admits(Tick now, const Visitor& visitor, std::string_view room) const;
+  // The acknowledgement of a join, if one is wanted: null, or a sentence that says why not.
+  void answer(const Call& call, std::string_view fault);
+  std::string own_id(socketio::SocketHandle socket) const;  // JSON text
 
   const Settings settings_;
   const RoomTokens& tokens_;
