@@ -31,6 +31,7 @@ enum class ErrorCode : std::uint8_t {
   kNotInvited,
   kTooFast,
   kTooLarge,
+  kBadToken,
 };
 std::string_view to_text(ErrorCode code);  // "bad-message": stable, documented
 
@@ -42,6 +43,7 @@ struct JoinRequest {
   std::string room;
   std::string name;
   std::string invitation;
+  std::string token;  // room_tokens.h
 };
 struct ResumeRequest {
   std::string session;

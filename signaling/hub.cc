@@ -74,6 +74,9 @@ Expected<MemberHandle, Refusal> Hub::join(Tick now, const Caller& caller,
           Refusal{ErrorCode::kBadInvitation, "the invitation is expired or not for this room"});
     }
     credential_key = minter_.key_id(request.invitation);
+  } else if (settings_.tokens != nullptr &&
+             !settings_.tokens->admits(request.token, request.room, now.wall)) {
+    return unexpected(Refusal{ErrorCode::kBadToken, "this room asks for a token that opens it"});
   } else if (settings_.open_rooms) {
     credential_key = minter_.key_id(kOpenRoomsKey);
   }

@@ -21,6 +21,7 @@
 #include "signaling/invitation.h"
 #include "signaling/peer.h"
 #include "signaling/room.h"
+#include "signaling/room_tokens.h"
 
 namespace turnpike::signaling {
 
@@ -52,6 +53,8 @@ class Hub {
 
   struct Settings {
     bool open_rooms = false;  // credentials without an invitation
+    // What rooms ask of those who join, unless an invitation admits them; nullptr: nothing.
+    const RoomTokens* tokens = nullptr;
   };
   // Timers are armed in `wheel` with `timer_kind`; their owner hands them back to on_timer.
   struct Clockwork {

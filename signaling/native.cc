@@ -28,7 +28,11 @@ ClientMessage read_join(const JsonObject& object, std::string_view reference) {
   if (!name) return refuse("name must be a string", reference);
   auto invitation = text_or_empty(object, "invitation");
   if (!invitation) return refuse("invitation must be a string", reference);
-  return {JoinRequest{std::move(*room_text), std::move(*name), std::move(*invitation)}, reference};
+  auto token = text_or_empty(object, "token");
+  if (!token) return refuse("token must be a string", reference);
+  return {JoinRequest{std::move(*room_text), std::move(*name), std::move(*invitation),
+                      std::move(*token)},
+          reference};
 }
 
 ClientMessage read_resume(const JsonObject& object, std::string_view reference) {
@@ -201,6 +205,8 @@ std::string_view to_text(ErrorCode code) {
       return "too-fast";
     case ErrorCode::kTooLarge:
       return "too-large";
+    case ErrorCode::kBadToken:
+      return "bad-token";
   }
   return "";
 }

@@ -65,8 +65,9 @@ class Turn {
       return Verdict::kGoOn;
     }
     refuse(outcome.error());
-    // Guessing invitations and sessions is hopeless; the count only ends the noise.
+    // Guessing invitations, tokens and sessions is hopeless; the count only ends the noise.
     const bool guess = outcome.error().code == ErrorCode::kBadInvitation ||
+                       outcome.error().code == ErrorCode::kBadToken ||
                        outcome.error().code == ErrorCode::kUnknownSession;
     return guess ? fault() : Verdict::kGoOn;
   }

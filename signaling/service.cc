@@ -12,7 +12,7 @@ Service::Core::Core(Settings settings, Random& random, Revoke revoke)
       minter_(settings_.secret, settings_.ice_urls),
       signer_(settings_.secret),
       carrier_({settings_.allowed_origins, settings_.trusted_proxies}, *this),
-      native_({settings_.open_rooms}, {carrier_, random, minter_, signer_, std::move(revoke)}),
+      native_({settings_.open_rooms, settings_.room_tokens.get()}, {carrier_, random, minter_, signer_, std::move(revoke)}),
       api_({settings_.api_keys, settings_.public_url, minter_, signer_, native_.hub(), random}) {
   carrier_.add(native_);
 }

@@ -29,7 +29,7 @@ struct Settings {
   // What rooms ask of those who enter; nullptr: nothing.
   std::shared_ptr<const RoomTokens> room_tokens;
   // Of the rooms that nobody named: everybody who opens the bare address of a dialect.
-  std::uint32_t lobby_size = 64;
+  std::uint32_t lobby_size = 32;
 };
 
 }  // namespace turnpike::signaling

@@ -1,9 +1,12 @@
 // Rooms over the native protocol, as docs/signaling.md promises them.
 #include "signaling/room.h"
 
+#include <memory>
 #include <set>
+#include <utility>
 
 #include "signaling/hub.h"
+#include "signaling/room_tokens.h"
 #include "world.h"
 
 namespace turnpike::signaling::testing {
@@ -302,6 +305,49 @@ TEST(Errors, NamesAreEscapedNotTrusted) {
   const std::string name = R"(","type":"kicked","x":"\)";
   ann.join("de\"mo", name);
   EXPECT_EQ(ben.join("de\"mo")["members"][0]["name"], name);
+}
+
+void ask_for_tokens(Settings& settings) {
+  auto tokens = RoomTokens::make({{}, {"the room password"}});
+  ASSERT_TRUE(tokens.has_value());
+  settings.room_tokens = std::make_shared<const RoomTokens>(std::move(*tokens));
+}
+
+json join_with(Tab& tab, const json& more) {
+  json request = {{"type", "join"}, {"room", "demo"}};
+  request.update(more);
+  tab.say(request);
+  return tab.hear();
+}
+
+TEST(RoomTokens, AreAskedOfThoseWhoJoin) {
+  World world(ask_for_tokens);
+  Tab tab(world);
+  EXPECT_EQ(join_with(tab, json::object()).value("code", ""), "bad-token");
+  EXPECT_EQ(join_with(tab, {{"token", "a guess"}}).value("code", ""), "bad-token");
+  EXPECT_EQ(join_with(tab, {{"token", 7}}).value("code", ""), "bad-message");
+  EXPECT_EQ(join_with(tab, {{"token", "the room password"}})["type"], "joined");
+}
+
+TEST(RoomTokens, AreNotNeededByThoseWhoAreInvited) {
+  World world(ask_for_tokens);
+  Tab invited(world), elsewhere(world);
+  EXPECT_EQ(join_with(invited, {{"invitation", world.invitation("demo")}})["type"], "joined");
+  EXPECT_EQ(join_with(elsewhere, {{"invitation", world.invitation("other")}}).value("code", ""),
+            "bad-invitation");
+}
+
+TEST(RoomTokens, AreHopelessToGuess) {
+  World world(ask_for_tokens);
+  Tab tab(world);
+  for (std::uint32_t i = 0; i < kMaxFaults; ++i) tab.say({{"type", "join"}, {"room", "demo"}});
+  EXPECT_EQ(tab.close_code(), 1008);
+}
+
+TEST(RoomTokens, DoNotMatterWhereNoneAreAsked) {
+  World world;
+  Tab tab(world);
+  EXPECT_EQ(join_with(tab, {{"token", "whatever"}})["type"], "joined");
 }
 
 }  // namespace
