@@ -6,9 +6,11 @@
 #include <string_view>
 #include <utility>
 
+#include "base/check.h"
 #include "base/digest.h"
 #include "server/cpus.h"
 #include "server/options.h"
+#include "signaling/room_tokens.h"
 
 namespace turnpike::server {
 namespace {
@@ -407,6 +409,12 @@ void Planner::settle_signaling() {
   settings.open_rooms = config().open_rooms;
   settings.serve_static = !config().static_dir.empty();
   settings.allowed_origins = config().allowed_origins;
+  settings.trusted_proxies = config().trusted_proxies;
+  settings.lobby_size = config().lobby_size;
+  // Every key was tried when the option was read.
+  auto tokens = signaling::RoomTokens::make({config().room_jwt_keys, config().room_passwords});
+  CHECK(tokens);
+  settings.room_tokens = std::make_shared<const signaling::RoomTokens>(std::move(*tokens));
 }
 
 }  // namespace

@@ -43,36 +43,35 @@ std::optional<json> body_object(const Request& request) {
   return body;
 }
 
-// A ttl as a JSON number or as decimal text; longer than `most` becomes `most`. nullopt: no number
-// of seconds that a credential could live.
-std::optional<seconds> clamp_ttl(std::optional<std::uint64_t> value, seconds most) {
-  if (!value || *value == 0) return std::nullopt;
-  return std::min<seconds>(most, seconds(std::min<std::uint64_t>(*value, 1u << 30)));
-}
-
 std::optional<std::uint64_t> whole_number(const json& value) {
   if (value.is_number_unsigned()) return value.get<std::uint64_t>();
   return std::nullopt;
 }
 
-std::optional<seconds> wanted_ttl(const Request& request, const json& body, seconds most) {
+// Outer nullopt: not a number of seconds. Inner: none was wished.
+std::optional<std::optional<seconds>> wanted_ttl(const Request& request, const json& body) {
+  std::optional<seconds> ttl;
   if (const auto found = body.find("ttl"); found != body.end()) {
-    return clamp_ttl(whole_number(*found), most);
+    ttl = read_ttl(whole_number(*found));
+  } else if (const auto text = http::query_value(request.query(), "ttl")) {
+    ttl = read_ttl(*text);
+  } else {
+    return std::optional<seconds>();
   }
-  if (const auto text = http::query_value(request.query(), "ttl")) {
-    // Digits that no integer holds still are a number, only a very long one.
-    const bool digits = !text->empty() && std::all_of(text->begin(), text->end(),
-                                                      [](char c) { return c >= '0' && c <= '9'; });
-    const auto value = parse_decimal(*text);
-    return clamp_ttl(digits && !value ? UINT64_MAX : value, most);
-  }
-  return most;
+  if (!ttl) return std::nullopt;
+  return ttl;
 }
 
-bool is_user_name(std::string_view name) {
-  return !name.empty() && is_valid_utf8(name) && std::none_of(name.begin(), name.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-  });
+Response refused(MintDesk::Denial why) {
+  if (why == MintDesk::Denial::kTooOften) {
+    Response response = error_json(429, "too-many-failures", "too many wrong keys from here");
+    response.headers.emplace_back("Retry-After", MintDesk::kRetryAfter);
+    return response;
+  }
+  Response response =
+      error_json(401, "unauthorized", "pass an API key: Authorization: Bearer KEY, or ?key=KEY");
+  response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"turnpike\"");
+  return response;
 }
 
 }  // namespace
@@ -85,59 +84,39 @@ std::string call_link(std::string_view public_url, std::string_view room,
   return link;
 }
 
-Api::Api(Parts parts) : parts_(parts) {
-  for (const std::string& key : parts_.keys) {
-    if (!key.empty()) keys_.push_back({sha256(as_bytes(key)), parts_.minter.key_id(key)});
-  }
-}
-
-// Digests are compared, all of them and in constant time: neither the length nor a common prefix
-// of a key shows in the time of the answer.
-const Api::KeyHash* Api::authorise(const Request& request) const {
-  std::string given;
+std::string bearer_proof(const Request& request,
+                         std::initializer_list<std::string_view> parameters) {
   if (const auto header = request.header("authorization")) {
     constexpr std::string_view kScheme = "bearer ";
-    if (request.count("authorization") > 1) return nullptr;
-    if (!equals_ignoring_case(header->substr(0, kScheme.size()), kScheme)) return nullptr;
-    given = trim(header->substr(kScheme.size()));
-  } else if (auto query = http::query_value(request.query(), "key")) {
-    given = std::move(*query);
+    if (request.count("authorization") > 1) return "";
+    if (!equals_ignoring_case(header->substr(0, kScheme.size()), kScheme)) return "";
+    return std::string(trim(header->substr(kScheme.size())));
   }
-  const Sha256Digest digest = sha256(as_bytes(given));
-  wipe(given);
-  const KeyHash* found = nullptr;
-  for (const KeyHash& key : keys_) {
-    if (equal_in_constant_time(key.digest, digest)) found = &key;
+  for (const std::string_view parameter : parameters) {
+    if (auto value = http::query_value(request.query(), parameter)) return std::move(*value);
   }
-  return found;
+  return "";
 }
+
+Api::Api(Parts parts)
+    : parts_(parts),
+      desk_({parts.keys, parts.minter, parts.signer, parts.room_tokens, parts.random}) {}
 
 Response Api::handle(Tick now, const IpAddress& source, const Request& request, HubSink& sink) {
-  // A right key always passes: back ends may share an address, or a proxy, with whoever guesses.
-  const KeyHash* key = authorise(request);
-  if (key == nullptr) {
-    if (!failures_.has_token(now.mono, source)) {
-      Response response = error_json(429, "too-many-failures", "too many wrong keys from here");
-      response.headers.emplace_back("Retry-After", "30");
-      return response;
-    }
-    failures_.take(now.mono, source);
-    Response response =
-        error_json(401, "unauthorized", "pass an API key: Authorization: Bearer KEY, or ?key=KEY");
-    response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"turnpike\"");
-    return response;
-  }
-  return route(now, request, *key, sink);
+  const bool mints = request.path() == "/api/ice";
+  const auto permit = desk_.admit(now, source, bearer_proof(request, {"key", "api", "token"}),
+                                  mints ? MintDesk::Accepts::kAll : MintDesk::Accepts::kKeys);
+  if (!permit) return refused(permit.error());
+  if (!mints) return route(now, request, sink);
+  const bool reads = request.method == Method::kGet || request.method == Method::kHead;
+  if (!reads && request.method != Method::kPost) return not_allowed("GET, HEAD, POST");
+  return mint(now, request, *permit);
 }
 
-Response Api::route(Tick now, const Request& request, const KeyHash& key, HubSink& sink) {
+Response Api::route(Tick now, const Request& request, HubSink& sink) {
   constexpr std::string_view kRooms = "/api/rooms/";
   const std::string_view path = request.path();
   const bool reads = request.method == Method::kGet || request.method == Method::kHead;
-  if (path == "/api/ice") {
-    if (!reads && request.method != Method::kPost) return not_allowed("GET, HEAD, POST");
-    return mint(now, request, key);
-  }
   if (path == "/api/invitations") {
     return request.method == Method::kPost ? invite(now, request) : not_allowed("POST");
   }
@@ -149,42 +128,48 @@ Response Api::route(Tick now, const Request& request, const KeyHash& key, HubSin
   return error_json(404, "not-found", "there is no such API path");
 }
 
-Response Api::mint(Tick now, const Request& request, const KeyHash& key) {
+Response Api::mint(Tick now, const Request& request, const Permit& permit) {
   const auto body = body_object(request);
   if (!body) return bad("bad-request", "the body must be a JSON object");
-  const auto ttl = wanted_ttl(request, *body, kDefaultTtl);
-  if (!ttl) return bad("bad-ttl", "ttl is a number of seconds, 1 to 86400");
-  std::string name;
-  if (const auto found = body->find("username"); found != body->end()) {
-    if (!found->is_string() || !is_user_name(found->get_ref<const std::string&>())) {
-      return bad("bad-username", "username must be plain text");
-    }
-    name = *found;
-  } else if (const auto text = http::query_value(request.query(), "username")) {
-    if (!is_user_name(*text)) return bad("bad-username", "username must be plain text");
-    name = *text;
+  MintWish wish;
+  if (const auto ttl = wanted_ttl(request, *body)) {
+    wish.ttl = *ttl;
   } else {
-    // A name of its own, because the relay's quota counts by name.
-    name = "client-" + parts_.random.token(9);
+    return bad("bad-ttl", "ttl is a number of seconds, 1 to 86400");
   }
-  const MintedCredential credential = parts_.minter.mint(name, key.id, *ttl, now.wall);
-  return answer({{"iceServers", parts_.minter.ice_servers(credential)},
-                 {"ttl", credential.ttl.count()},
-                 {"expires_at", credential.expires.since_epoch.count()}});
+  if (const auto found = body->find("username"); found != body->end()) {
+    if (!found->is_string()) return bad("bad-username", "username must be plain text");
+    wish.name = *found;
+  } else {
+    wish.name = http::query_value(request.query(), "username");
+  }
+  if (wish.name && !is_credential_name(*wish.name)) {
+    return bad("bad-username", "username must be plain text");
+  }
+  const MintedCredential credential = desk_.mint(now, permit, wish);
+  Response response = answer({{"iceServers", parts_.minter.ice_servers(credential)},
+                              {"ttl", credential.ttl.count()},
+                              {"expires_at", credential.expires.since_epoch.count()}});
+  for (std::string& link : ice_links(parts_.minter.urls(), credential)) {
+    response.headers.emplace_back("Link", std::move(link));
+  }
+  return response;
 }
 
 Response Api::invite(Tick now, const Request& request) {
   const auto body = body_object(request);
   if (!body) return bad("bad-request", "the body must be a JSON object");
-  const auto ttl = wanted_ttl(request, *body, InvitationSigner::kMaxLife);
-  if (!ttl) return bad("bad-ttl", "ttl is a number of seconds, 1 to 86400");
+  const auto wish = wanted_ttl(request, *body);
+  if (!wish) return bad("bad-ttl", "ttl is a number of seconds, 1 to 86400");
+  const seconds ttl = std::min<seconds>(InvitationSigner::kMaxLife,
+                                        wish->value_or(seconds(InvitationSigner::kMaxLife)));
   const auto rooms = body->find("rooms");
   if (rooms == body->end() || !rooms->is_array() || rooms->empty() ||
       rooms->size() > InvitationSigner::kMaxRooms) {
     return bad("bad-rooms", "rooms is a list of 1 to 16 room names");
   }
   Invitation invitation;
-  invitation.expires = now.wall + *ttl;
+  invitation.expires = now.wall + ttl;
   for (const json& room : *rooms) {
     if (!room.is_string() || !is_room_name(room.get_ref<const std::string&>())) {
       return bad("bad-rooms", "a room has 1 to 128 bytes of plain text");

@@ -1,30 +1,29 @@
-// The HTTP API for back ends, below /api/: mint iceServers, sign invitations, see rooms, remove
-// members. Everything in it needs an API key. Single thread.
+// The HTTP API, below /api/: mint iceServers, sign invitations, see rooms, remove members. It is
+// for back ends, which show an API key; credentials are for guests too (mint_desk.h). Single
+// thread.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/address.h"
-#include "base/digest.h"
 #include "base/random.h"
 #include "base/time.h"
 #include "signaling/http.h"
 #include "signaling/hub.h"
 #include "signaling/ice_servers.h"
 #include "signaling/invitation.h"
+#include "signaling/mint_desk.h"
 #include "signaling/response.h"
-#include "signaling/throttle.h"
 
 namespace turnpike::signaling {
 
 class Api {
  public:
-  static constexpr seconds kDefaultTtl = Minter::kMaxKeyTtl;
-  // Wrong keys from one source prefix: then 429, also for right ones, so that guessing has a price.
-  static constexpr Rate kFailureRate{30, seconds(1)};
+  static constexpr Rate kFailureRate = MintDesk::kFailureRate;
 
   struct Parts {
     const std::vector<std::string>& keys;
@@ -33,6 +32,7 @@ class Api {
     const InvitationSigner& signer;
     Hub& hub;
     Random& random;
+    const RoomTokens* room_tokens = nullptr;
   };
   explicit Api(Parts parts);
 
@@ -40,22 +40,24 @@ class Api {
   http::Response handle(Tick now, const IpAddress& source, const http::Request& request,
                         HubSink& sink);
 
+  // Where everything else that hands out credentials asks, too.
+  MintDesk& desk() { return desk_; }
+
  private:
-  struct KeyHash {
-    Sha256Digest digest;
-    std::string id;
-  };
-  const KeyHash* authorise(const http::Request& request) const;
-  http::Response route(Tick now, const http::Request& request, const KeyHash& key, HubSink& sink);
-  http::Response mint(Tick now, const http::Request& request, const KeyHash& key);
+  http::Response route(Tick now, const http::Request& request, HubSink& sink);
+  http::Response mint(Tick now, const http::Request& request, const Permit& permit);
   http::Response invite(Tick now, const http::Request& request);
   http::Response rooms() const;
   http::Response remove(Tick now, std::string_view rest, HubSink& sink);
 
   Parts parts_;
-  std::vector<KeyHash> keys_;
-  SourceThrottle failures_{kFailureRate};
+  MintDesk desk_;
 };
+
+// What a request shows: `Authorization: Bearer PROOF`, else the first of these query parameters.
+// Empty: nothing, or two headers, of which a proxy might see the other one.
+std::string bearer_proof(const http::Request& request,
+                         std::initializer_list<std::string_view> parameters);
 
 // "http://192.0.2.1:3478/call/quiet-otter-42#k=..."
 std::string call_link(std::string_view public_url, std::string_view room,

@@ -13,7 +13,8 @@ Service::Core::Core(Settings settings, Random& random, Revoke revoke)
       signer_(settings_.secret),
       carrier_({settings_.allowed_origins, settings_.trusted_proxies}, *this),
       native_({settings_.open_rooms, settings_.room_tokens.get()}, {carrier_, random, minter_, signer_, std::move(revoke)}),
-      api_({settings_.api_keys, settings_.public_url, minter_, signer_, native_.hub(), random}) {
+      api_({settings_.api_keys, settings_.public_url, minter_, signer_, native_.hub(), random,
+            settings_.room_tokens.get()}) {
   carrier_.add(native_);
 }
 
@@ -26,7 +27,8 @@ void Service::Core::on_request(Tick now, ConnectionHandle connection, const Visi
   }
   const std::string_view path = request.path();
   if (path == "/ws") return carrier_.upgrade(connection, visit, native_, Sites::kNamed);
-  if (path.starts_with("/api/") || path == "/config.json") {
+  const bool credentials = path.starts_with("/api/") || CredentialViews::handles(request);
+  if (credentials || path == "/config.json") {
     return carrier_.respond(connection, open_to_sites(now, visit));
   }
   read(connection, request);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "signaling/api.h"
+#include "signaling/credential_views.h"
 #include "signaling/native_endpoint.h"
 #include "signaling/service.h"
 
@@ -39,6 +40,7 @@ class Service::Core final : public Routes {
   Carrier carrier_;
   NativeEndpoint native_;
   Api api_;
+  CredentialViews views_{api_.desk()};
 };
 
 }  // namespace turnpike::signaling

@@ -64,6 +64,8 @@ Response Service::Core::open_to_sites(Tick now, const Visit& visit) {
     response = preflight_response();
   } else if (request.path() == "/config.json") {
     response = reads(request) ? config() : http::error_json(405, "method-not-allowed", "only GET");
+  } else if (CredentialViews::handles(request)) {
+    response = views_.handle(now, visit.source, request);
   } else {
     response = api_.handle(now, visit.source, request, native_);
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/banner.h"
+#include "signaling/room_tokens.h"
 #include "tests/server/scratch_dir.h"
 
 namespace turnpike::server {
@@ -265,6 +266,20 @@ TEST(Secrets, TheFirstGivenOneMintsAndAllAreAccepted) {
   EXPECT_THAT(plan->signaling.api_keys, ElementsAre("mine"));
   EXPECT_EQ(plan->api_key_file, "");
   EXPECT_EQ(plan->turn->credentials.keys_for("2000:ann", WallTime{seconds{1000}}).count, 2u);
+}
+
+TEST(Rooms, AreOpenUnlessThereIsAKey) {
+  Config config;
+  EXPECT_FALSE(plan_of(config).signaling.room_tokens->required());
+  config.room_passwords = {"open sesame"};
+  config.lobby_size = 7;
+  config.trusted_proxies = {*IpRange::parse("10.0.0.0/8")};
+  const Plan plan = plan_of(config);
+  EXPECT_TRUE(plan.signaling.room_tokens->required());
+  EXPECT_TRUE(plan.signaling.room_tokens->admits("open sesame", "demo", WallTime{}));
+  EXPECT_FALSE(plan.signaling.room_tokens->admits("", "demo", WallTime{}));
+  EXPECT_EQ(plan.signaling.lobby_size, 7u);
+  EXPECT_EQ(plan.signaling.trusted_proxies, config.trusted_proxies);
 }
 
 TEST(Secrets, TheNonceKeyFollowsTheSecretAndDoesNotRepeatIt) {
