@@ -88,6 +88,12 @@ void Traffic::fill_window(std::uint64_t now) {
     if (!lane.used) continue;
     if (lane.under_way > 0 && now - lane.last_arrival > kGivenUp) lane.under_way = 0;
     if (lane.under_way + step > options_.window) continue;
+    // Both directions carry as many packets: their costs differ, and a server that prefers one of
+    // them would otherwise be measured with a mix of its own.
+    const Direction other = direction == kUp ? kDown : kUp;
+    if (lanes_[other].used && report_.sent[direction] > report_.sent[other] + options_.window) {
+      continue;
+    }
     if (lane.under_way == 0) lane.last_arrival = now;
     // A session may be unable to send: the turns are bounded, not only the window.
     for (std::size_t i = 0; i < allocations_ + options_.window; ++i) {
