@@ -12,6 +12,7 @@ import "./relay_test.js";
 import "./call_test.js";
 import "./trouble_test.js";
 import "./pictures_test.js";
+import "./tutorials_test.js";
 
 async function main() {
   const server = await Turnpike.start();

@@ -24,9 +24,12 @@ export class Turnpike {
   #process;
   #folder;
   #log = [];
+  #options;
 
-  static async start() {
+  // With further options, by name.
+  static async start(options = {}) {
     const server = new Turnpike();
+    server.#options = options;
     server.#folder = await mkdtemp(join(tmpdir(), "turnpike-browser-"));
     server.authority = join(server.#folder, "authority.pem");
     try {
@@ -117,6 +120,7 @@ export class Turnpike {
       "--public-host": "localhost",
       "--api-key": kApiKey,
       "--state-dir": join(this.#folder, "state"),
+      ...this.#options,
     };
     this.#process = spawn(binaryPath(), Object.entries(options).flat().map(String), {
       stdio: ["ignore", "pipe", "pipe"],

@@ -12,7 +12,7 @@ threaded_tests+='|test_loopback'
 release_tests='zero_allocation_test'
 ctest_runner=()
 
-all_stages=(tidy dev lint tsan release zero-alloc command-line interop fuzz browser)
+all_stages=(tidy dev lint tsan release zero-alloc command-line interop npm fuzz browser)
 
 stage_help() {
   cat <<'TXT'
@@ -24,8 +24,9 @@ stage_help() {
   zero-alloc    a million relayed packets on that binary, no allocation
   command-line  options, exit codes, signals
   interop       coturn's clients, aioice, NAT in network namespaces
+  npm           conversations of the real npm clients: Socket.IO 1 to 4, ScaleDrone, PeerJS, ws
   fuzz          every fuzz target for ten seconds
-  browser       two Chromium tabs in a call, over each transport
+  browser       Chromium in calls over each transport, and in the tutorials' conversations
 TXT
 }
 
@@ -160,18 +161,29 @@ stage_fuzz() {
   done
 }
 
+# npm_tests STAGE FOLDER: the folder's `npm test` with what its lock file names.
 # npm ci removes and unpacks everything: only when the lock file is not what stands there.
-browser_tests() (
-  cd tests/browser || return
-  if ! cmp -s package-lock.json node_modules/.installed-lock; then
-    npm ci --no-audit --no-fund || return
-    cp package-lock.json node_modules/.installed-lock
-  fi
-  npm test
-)
+npm_tests() {
+  local stage=$1 folder=$2
+  (
+    cd "$folder" || return
+    if ! cmp -s package-lock.json node_modules/.installed-lock; then
+      npm ci --no-audit --no-fund || return
+      cp package-lock.json node_modules/.installed-lock
+    fi
+    npm test
+  ) 2>&1 | tee "$logs/$stage.out" || true
+  python3 tools/lib/count.py node "$logs/$stage.out" >>"$counts"
+}
+
+stage_npm() {
+  release_binary
+  build_preset dev conformance_server
+  export CONFORMANCE_SERVER=$PWD/build/dev/tests/interop/conformance_server/conformance_server
+  npm_tests npm tests/npm
+}
 
 stage_browser() {
   release_binary
-  browser_tests 2>&1 | tee "$logs/browser.out" || true
-  python3 tools/lib/count.py node "$logs/browser.out" >>"$counts"
+  npm_tests browser tests/browser
 }
