@@ -15,7 +15,8 @@ struct Asset {
   ByteView content;
 };
 
-// nullptr when there is none. Names are those of the files below signaling/web/.
+// nullptr when there is none. Names are those of the files in signaling/web/; the socket.io client
+// of others is "socketio/socket.io.js" and so on, when it was there at build time.
 const Asset* find_asset(std::string_view name);
 
 }  // namespace turnpike::signaling

@@ -1,8 +1,9 @@
 // embed: turns files into one C++ source that implements signaling/assets.h. Run at build time by
 // signaling/web/CMakeLists.txt:
 //
-//   turnpike_embed OUTPUT.cc FILE...
+//   turnpike_embed OUTPUT.cc FILE|NAME=FILE...
 //
+// A file is called by its own name, without folders, unless it is given another one.
 // The ETag is made here, from the content, so the server hashes nothing while it runs.
 
 #include <algorithm>
@@ -38,8 +39,10 @@ constexpr std::array kContentTypes{
     ContentType{".html", "text/html; charset=utf-8"},
     ContentType{".js", "text/javascript; charset=utf-8"},
     ContentType{".json", "application/json"},
+    ContentType{".map", "application/json"},
     ContentType{".png", "image/png"},
     ContentType{".svg", "image/svg+xml"},
+    ContentType{"/LICENSE", "text/plain; charset=utf-8"},
 };
 
 // Enough of the digest to tell any two versions of a page apart; a full one only makes heads
@@ -54,9 +57,12 @@ std::string_view content_type_of(std::string_view name) {
   return {};
 }
 
-std::optional<SourceFile> load(const std::string& path) {
+std::optional<SourceFile> load(const std::string& argument) {
+  const std::size_t equals = argument.find('=');
+  const std::string path = equals == std::string::npos ? argument : argument.substr(equals + 1);
   SourceFile file;
-  file.name = path.substr(path.find_last_of('/') + 1);
+  file.name = equals == std::string::npos ? path.substr(path.find_last_of('/') + 1)
+                                          : argument.substr(0, equals);
   file.content_type = content_type_of(file.name);
   if (file.content_type.empty()) {
     std::fprintf(stderr, "embed: no content type is known for %s\n", path.c_str());
@@ -147,7 +153,7 @@ int run(const std::string& output, const std::vector<std::string>& inputs) {
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments.size() < 2) {
-    std::fprintf(stderr, "usage: turnpike_embed OUTPUT.cc FILE...\n");
+    std::fprintf(stderr, "usage: turnpike_embed OUTPUT.cc FILE|NAME=FILE...\n");
     return 2;
   }
   return turnpike::run(arguments.front(), {arguments.begin() + 1, arguments.end()});
