@@ -1,5 +1,5 @@
-# The browser clients of others that the server serves: pinned, checked and fetched by npm before the
-# build, which itself downloads nothing. Sourced after common.sh.
+# The browser clients of others that the server serves: pinned, checked and fetched by npm before
+# the build, which itself downloads nothing. Sourced after common.sh.
 # shellcheck shell=bash
 
 # Without npm, or without a network, the server is built all the same: it then answers 404 for these
