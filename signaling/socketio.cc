@@ -380,8 +380,9 @@ void Server::emit_all(Tick now, std::span<const SocketHandle> sockets, const Out
   core_->emit_all(now, sockets, event, except);
 }
 void Server::ack(Tick now, SocketHandle socket, std::uint64_t id,
-                 std::span<const std::string_view> args) {
-  core_->ack(now, socket, id, args);
+                 std::span<const std::string_view> args,
+                 std::span<const std::string_view> attachments) {
+  core_->ack(now, socket, id, args, attachments);
 }
 void Server::disconnect(Tick now, SocketHandle socket) { core_->disconnect(now, socket); }
 void Server::close(Tick now, SocketHandle socket) { core_->close(now, socket); }

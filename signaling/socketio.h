@@ -128,7 +128,8 @@ class Server final : public Endpoint, private engineio::Application {
   // are away. Protocol 5 clients get the offset as an extra last argument.
   void emit_all(Tick now, std::span<const SocketHandle> sockets, const Outgoing& event,
                 SocketHandle except = {});
-  void ack(Tick now, SocketHandle socket, std::uint64_t id, std::span<const std::string_view> args);
+  void ack(Tick now, SocketHandle socket, std::uint64_t id, std::span<const std::string_view> args,
+           std::span<const std::string_view> attachments = {});
   // A DISCONNECT packet; on_disconnect follows before this returns.
   void disconnect(Tick now, SocketHandle socket);
   // The whole session with all its namespaces, as for one that breaks the protocol.

@@ -109,7 +109,8 @@ class Server::Core {
   void emit(Tick now, SocketHandle handle, const Outgoing& event);
   void emit_all(Tick now, std::span<const SocketHandle> sockets, const Outgoing& event,
                 SocketHandle except);
-  void ack(Tick now, SocketHandle handle, std::uint64_t id, std::span<const std::string_view> args);
+  void ack(Tick now, SocketHandle handle, std::uint64_t id, std::span<const std::string_view> args,
+           std::span<const std::string_view> attachments);
 
   // --- socketio_rooms.cc ---
   JoinOutcome join(SocketHandle handle, std::string_view room);

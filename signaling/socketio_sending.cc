@@ -78,14 +78,16 @@ void Server::Core::emit_all(Tick now, std::span<const SocketHandle> sockets, con
 }
 
 void Server::Core::ack(Tick now, SocketHandle handle, std::uint64_t id,
-                       std::span<const std::string_view> args) {
+                       std::span<const std::string_view> args,
+                       std::span<const std::string_view> attachments) {
   const Socket* socket = find_live(handle);
   const Client* client = socket == nullptr ? nullptr : clients_.find(socket->client);
   if (client == nullptr) return;
-  std::string text;
-  append_head(text, Type::kAck, 0, socket->name_space, id);
-  append_array(text, args);
-  engine_.send(now, client->session, engineio::Kind::kText, text);
+  std::string head;
+  append_head(head, attachments.empty() ? Type::kAck : Type::kBinaryAck, attachments.size(),
+              socket->name_space, id);
+  append_array(head, args);
+  send_packet(now, {&client->session, 1}, head, attachments);
 }
 
 }  // namespace turnpike::signaling::socketio
