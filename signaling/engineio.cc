@@ -213,6 +213,13 @@ void Server::Core::start_beating(Tick now, Session& session) {
   wheel_.arm(session.timer, now.mono + patience);
 }
 
+// Pings keep their pace, whatever the timers and the client took of it.
+void Server::Core::ping_again(Tick now, Session& session) {
+  const MonoTime sent = session.timer.deadline() - settings_.ping_timeout;
+  session.awaits_pong = false;
+  wheel_.arm(session.timer, std::max(sent + settings_.ping_interval, now.mono));
+}
+
 void Server::Core::beat(Tick now, SessionHandle handle, Session& session) {
   if (session.phase == Session::Phase::kParting) return finish_parting(handle, session);
   if (session.version == Version::k3 || session.awaits_pong) {
@@ -260,7 +267,7 @@ void Server::Core::take_packet(Tick now, SessionHandle handle, Session& session,
       return send_packet(now, handle, session, {Type::kPong, Kind::kText, {}});
     case Type::kPong:
       if (client_pings) return end(now, handle, session, CloseReason::kTransportError);
-      if (session.awaits_pong) start_beating(now, session);
+      if (session.awaits_pong) ping_again(now, session);
       return;
     case Type::kMessage:
       return application_.on_message(now, handle, session.tag, packet.kind, packet.data);

@@ -145,6 +145,7 @@ class Server::Core {
   void clear_queue(Polling& polling);
   void drain(Tick now);
   void start_beating(Tick now, Session& session);
+  void ping_again(Tick now, Session& session);
   void beat(Tick now, SessionHandle handle, Session& session);
   // What came from the client while the session lives.
   void take_packet(Tick now, SessionHandle handle, Session& session, const Packet& packet);
