@@ -163,6 +163,64 @@ def websocket_frames():
     yield "too_large", b"\x40" + frame(binary, bytes(513))
 
 
+# --- Engine.IO
+
+def engineio_payloads():
+    text3, binary3, text4, frame_, json_text, form = (bytes([i]) for i in range(6))
+    yield "three_text", text3 + b"6:4hello10:b4AQIDBA==1:2"
+    yield "three_units", text3 + "5:4\u00e9\u20ac\U0001f6001:6".encode()
+    yield "three_json", text3 + '15:42["name","h\u00e9"]'.encode()
+    yield "three_half", text3 + "2:4\U0001f600".encode()
+    yield "three_length", text3 + b"99999999:4"
+    yield "three_bytes", binary3 + b"\0\6\xff4hello\1\5\xff\4\1\2\3\4"
+    yield "three_bytes_text", binary3 + "\0\4".encode() + b"\xff" + "4\u20ac".encode()
+    yield "three_bytes_long", binary3 + b"\0\1\2\1\xff4" + b"x" * 120
+    yield "four", text4 + b"4hello\x1e2\x1ebAQIDBA==\x1e6"
+    yield "four_empty", text4 + b"4\x1e\x1e4"
+    yield "frame_text", frame_ + b"4hello"
+    yield "frame_base64", frame_ + b"b4AQIDBA=="
+    yield "frame_bytes", frame_ + b"\4\1\2\3\4"
+    yield "escape", json_text + '2/r\u00e9,["a\\\"\u00e9","\U0001f600\u2028"]'.encode()
+    yield "form", form + b"d=4a%5Cnb%5C%5Cnc+d&e=f"
+
+
+def engineio_sessions():
+    three, sid, jsonp = 1, 0x40, 0x20
+
+    def get(how, mood=0):
+        return bytes([mood, how])
+
+    def post(how, body, mood=4, content=1):
+        return bytes([0x10 | mood, how, content, len(body)]) + body
+
+    def socket(how, mood=0):
+        return bytes([0x20 | mood, how])
+
+    def say(which, body, mood=4):
+        return bytes([0x30 | mood, which, len(body)]) + body
+
+    def time(quarters):
+        return bytes([0x60, quarters])
+    for name, version in (("three", three), ("four", 0)):
+        yield name + "_poll", get(version) + get(version | sid) + get(version | sid) + time(80)
+        body = b"4:4abc4:4def" if version else b"4abcdef"
+        yield name + "_post", get(version) + post(version | sid, body) + get(version | sid)
+        yield name + "_jsonp", get(version | jsonp) + post(version | sid | jsonp, b"d=4abc") + \
+            get(version | sid | jsonp)
+        yield name + "_socket", socket(version) + say(0, b"4abc") + bytes([0x44, 0, 4]) + b"\4abc"
+        yield name + "_upgrade", get(version) + get(version | sid) + socket(version | sid) + \
+            say(0, b"2probe") + bytes([0x70, 0]) + get(version | sid) + bytes([0x72, 0]) + \
+            say(0, b"5") + say(0, b"4abc") + socket(version | sid) + bytes([0x71, 0])
+        yield name + "_beat", socket(version) + get(version) + time(80) + time(60) + time(60)
+    yield "bytes", get(three) + post(three | sid, b"\0\3\xff4ab\1\3\xff\4ab", content=0) + \
+        get(three | sid)
+    yield "close", get(0) + get(sid) + post(sid, b"1\x1e6") + get(sid)
+    yield "server_close", get(0, 2) + get(0) + bytes([0x71, 1]) + get(sid | 2) + bytes([0x51, 2])
+    yield "queue", get(0) + b"".join(bytes([0x70, 0]) for _ in range(70)) + get(sid)
+    yield "lost", get(0) + get(sid) + bytes([0x50, 1]) + socket(0) + bytes([0x50, 2])
+    yield "full", get(0) * 9 + socket(0) * 2
+
+
 # --- the whole relay: steps as tests/fuzz/relay_script.cc reads them
 
 RAW, REQUEST, CHANNEL, PEER, TIME, GONE, REVOKE = 0, 1, 3, 4, 5, 6, 7
@@ -252,7 +310,8 @@ def stories():
 
 
 TARGETS = {"stun_message": stun_messages, "stream_framer": streams, "http_head": http_heads,
-           "websocket_frames": websocket_frames, "turn_server": stories}
+           "websocket_frames": websocket_frames, "turn_server": stories,
+           "engineio_payload": engineio_payloads, "engineio_session": engineio_sessions}
 
 
 def main():
