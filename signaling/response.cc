@@ -17,6 +17,8 @@ std::string_view reason(unsigned status) {
       return "Switching Protocols";
     case 200:
       return "OK";
+    case 201:
+      return "Created";
     case 204:
       return "No Content";
     case 206:

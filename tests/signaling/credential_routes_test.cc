@@ -27,6 +27,10 @@ TEST(CredentialRoutes, EveryShapeHasItsPath) {
   const std::string basic =
       "Authorization: Basic " + base64_encode(as_bytes("AC1:" + std::string(kKey))) + "\r\n";
   expect_minted(world.post(kTwilio, "", basic), 201);
+  const ConnectionHandle connection = world.connect();
+  world.send(connection, "POST " + std::string(kTwilio) + " HTTP/1.1\r\nHost: h\r\n" + basic +
+                             "Content-Length: 0\r\n\r\n");
+  EXPECT_TRUE(world.take(connection).starts_with("HTTP/1.1 201 Created\r\n"));
   const HttpAnswer rest = world.get("/turn?service=turn&" + kQuery);
   EXPECT_EQ(rest.headers.count("link"), rest.parsed()["uris"].size() + 1);
 }
