@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape
 import cells
 
 STEADY = 0.10       # a ratio is steady when four of five rounds are this near to the median
+MOST_GROWTH = 15     # points
 FLOOR_SPREAD = 1.25  # a floor that varies more says that the machine was too busy
 
 
@@ -55,7 +56,7 @@ def ratios_to_best_floor(cell, runs, one):
     return values
 
 
-def summary(cell, runs, all_runs):
+def summary(cell, runs, own_runs):
     """One cell's results: server -> what the table says of it."""
     rows = {}
     for name, its_runs in runs.items():
@@ -72,17 +73,29 @@ def summary(cell, runs, all_runs):
             "p99_us": median(run["latency_us"]["p99"] for run in its_runs),
             "wrong": sum(wrong(run) for run in its_runs),
         }
-        if cell.own and name in all_runs.get(cell.own, {}):
-            own = all_runs[cell.own][name]
-            row["to_own"] = median(value_of(cell, a) / value_of(cell, b)
-                                   for a, b in zip(its_runs, own)
-                                   if value_of(cell, a) and value_of(cell, b))
+        if name in own_runs:
+            row["to_own"] = median(ratios(cell, {"this": its_runs, "own": own_runs[name]},
+                                          "this", "own"))
         if cell.latency_to_floor and "floor-recvmmsg" in runs:
             row["p99_to_floor"] = median(
                 a["latency_us"]["p99"] / b["latency_us"]["p99"]
                 for a, b in zip(its_runs, runs["floor-recvmmsg"]) if b["latency_us"]["p99"])
         rows[name] = row
     return rows
+
+
+def growth(summaries):
+    """By how many points Turnpike's cost grows more from 1 to 1000 allocations than a floor's."""
+    few, many = summaries.get("160x1"), summaries.get("160x1000")
+    if not few or not many:
+        return None
+    grown = {name: many[name]["median"] / few[name]["median"]
+             for name in ("turnpike",) + cells.FLOORS
+             if name in few and name in many and few[name]["median"] and many[name]["median"]}
+    floors = [value for name, value in grown.items() if name != "turnpike"]
+    if "turnpike" not in grown or not floors:
+        return None
+    return (grown["turnpike"] - min(floors)) * 100
 
 
 def is_noisy(cell, rows):

@@ -321,6 +321,19 @@ class Ratios(unittest.TestCase):
         self.assertEqual([results.judged(value, (0.7, 0.5)) for value in (0.4, 0.6, 0.8, None)],
                          ["aim", "must", "missed", ""])
 
+    def test_a_cell_is_compared_with_its_own_other(self):
+        cell = cells.BY_NAME["beside-idle"]
+        rows = results.summary(cell, {"turnpike": self.runs(2, 3)}, {"turnpike": self.runs(1, 2)})
+        self.assertEqual(rows["turnpike"]["to_own"], 1.75)
+        self.assertIn(("to own", 1.75, (1.05, 1.01), "missed"),
+                      results.verdicts(cell, rows["turnpike"]))
+
+    def test_growth_is_what_exceeds_the_floor(self):
+        few = {"turnpike": {"median": 2}, "floor-gso": {"median": 1}}
+        many = {"turnpike": {"median": 3}, "floor-gso": {"median": 1.25}}
+        self.assertAlmostEqual(results.growth({"160x1": few, "160x1000": many}), 25)
+        self.assertIsNone(results.growth({"160x1": few}))
+
     def test_what_is_wrong_is_counted(self):
         runs = self.runs(1, 1)
         runs[0]["corrupt"], runs[1]["misrouted"] = 2, 3

@@ -18,7 +18,7 @@ Modes:
 Saturated relaying keeps --window packets under way in each direction; --pace sends at a fixed
 rate. The server's CPU time is the run time of all its threads in /proc/PID/task/*/schedstat,
 divided by what was delivered in the same time, so pin server and generator to different CPUs
-with taskset.)";
+with taskset. Load only servers of your own.)";
 
 constexpr const char* kFooter = R"(
 Exit codes: 0 all is well; 1 something was corrupt, duplicated, misrouted, or could not be set up;
