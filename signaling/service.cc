@@ -1,5 +1,6 @@
 #include "signaling/service.h"
 
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -12,10 +13,15 @@ Service::Core::Core(Settings settings, Random& random, Revoke revoke)
       minter_(settings_.secret, settings_.ice_urls),
       signer_(settings_.secret),
       carrier_({settings_.allowed_origins, settings_.trusted_proxies}, *this),
-      native_({settings_.open_rooms, settings_.room_tokens.get()}, {carrier_, random, minter_, signer_, std::move(revoke)}),
+      native_({settings_.open_rooms, settings_.room_tokens.get()},
+              {carrier_, random, minter_, signer_, std::move(revoke)}),
       api_({settings_.api_keys, settings_.public_url, minter_, signer_, native_.hub(), random,
-            settings_.room_tokens.get()}) {
-  carrier_.add(native_);
+            settings_.room_tokens.get()}),
+      events_({.socketio = {}, .lobby_size = settings_.lobby_size}, carrier_, random, tokens()),
+      plain_({.lobby_size = settings_.lobby_size}, carrier_, tokens()) {
+  for (Endpoint* endpoint : std::initializer_list<Endpoint*>{&native_, &events_.server(), &plain_}) {
+    carrier_.add(*endpoint);
+  }
 }
 
 void Service::Core::on_request(Tick now, ConnectionHandle connection, const Visit& visit) {
@@ -31,6 +37,7 @@ void Service::Core::on_request(Tick now, ConnectionHandle connection, const Visi
   if (credentials || path == "/config.json") {
     return carrier_.respond(connection, open_to_sites(now, visit));
   }
+  if (on_dialect(now, connection, visit)) return;
   read(connection, request);
 }
 

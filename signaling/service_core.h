@@ -1,6 +1,6 @@
-// The inside of signaling::Service: which path is what. Two sources: service.cc (the parts and
-// their wiring, the dialects' paths) and service_pages.cc (pages, API, the operator's folder).
-// Single thread.
+// The inside of signaling::Service: which path is what. Three sources: service.cc (the parts and
+// their wiring), service_dialects.cc (what other servers' clients find here) and service_pages.cc
+// (pages, API, the operator's folder). Single thread.
 #pragma once
 
 #include <optional>
@@ -8,11 +8,17 @@
 #include <string_view>
 
 #include "signaling/api.h"
+#include "signaling/assets.h"
 #include "signaling/credential_views.h"
 #include "signaling/native_endpoint.h"
+#include "signaling/plain.h"
+#include "signaling/room_tokens.h"
 #include "signaling/service.h"
+#include "signaling/tutorial_events.h"
 
 namespace turnpike::signaling {
+
+http::Response asset_response(const http::Request& request, const Asset& asset);
 
 class Service::Core final : public Routes {
  public:
@@ -24,10 +30,19 @@ class Service::Core final : public Routes {
   std::string room_link(std::string_view room, WallTime now) const;
 
   // Routes
+  std::size_t max_body(const http::Request& head) const override;
   void on_request(Tick now, ConnectionHandle connection, const Visit& visit) override;
   http::Response on_file(const http::Request& request, const FileAnswer& answer) override;
 
  private:
+  const RoomTokens& tokens() const {
+    return settings_.room_tokens == nullptr ? open_ : *settings_.room_tokens;
+  }
+
+  // --- service_dialects.cc ---
+  bool on_dialect(Tick now, ConnectionHandle connection, const Visit& visit);
+  std::optional<http::Response> client_script(const http::Request& request) const;
+
   // --- service_pages.cc ---
   http::Response open_to_sites(Tick now, const Visit& visit);
   std::optional<http::Response> own_page(const http::Request& request) const;
@@ -35,12 +50,15 @@ class Service::Core final : public Routes {
   void read(ConnectionHandle connection, const http::Request& request);
 
   const Settings settings_;
+  const RoomTokens open_;  // where none are asked
   Minter minter_;
   InvitationSigner signer_;
   Carrier carrier_;
   NativeEndpoint native_;
   Api api_;
   CredentialViews views_{api_.desk()};
+  TutorialEvents events_;
+  PlainRelay plain_;
 };
 
 }  // namespace turnpike::signaling

@@ -13,12 +13,6 @@ using http::Method;
 using http::Request;
 using http::Response;
 
-namespace {
-
-bool reads(const Request& request) {
-  return request.method == Method::kGet || request.method == Method::kHead;
-}
-
 Response asset_response(const Request& request, const Asset& asset) {
   Response response;
   response.content_type = asset.content_type;
@@ -30,6 +24,12 @@ Response asset_response(const Request& request, const Asset& asset) {
     response.borrowed = {};
   }
   return response;
+}
+
+namespace {
+
+bool reads(const Request& request) {
+  return request.method == Method::kGet || request.method == Method::kHead;
 }
 
 std::optional<Response> asset_response(const Request& request, std::string_view name) {
@@ -92,6 +92,7 @@ std::optional<Response> Service::Core::own_page(const Request& request) const {
   constexpr std::string_view kAssets = "/assets/";
   const std::string_view path = request.path();
   if (path == "/healthz") return http::text_response(200, "ok\n");
+  if (auto script = client_script(request)) return script;
   // With a folder of the operator's, the start page is theirs, if there is one.
   if (path == "/" && !settings_.serve_static) return asset_response(request, "index.html");
   if (path.starts_with(kCall)) {

@@ -1,0 +1,95 @@
+// The paths of the dialects: what other servers' clients find here (docs/signaling.md).
+#include "signaling/assets.h"
+#include "signaling/response.h"
+#include "signaling/service_core.h"
+
+namespace turnpike::signaling {
+
+using http::Method;
+using http::Request;
+using http::Response;
+
+namespace {
+
+constexpr std::size_t kMaxEngineBody = engineio::Settings{}.max_payload;
+
+bool is_socketio(std::string_view path) {
+  // Clients write the final slash, unless they are told not to (addTrailingSlash: false).
+  return path == "/socket.io/" || path == "/socket.io";
+}
+
+// The name of a file of socket.io's client, wherever pages look for it.
+std::string_view client_file(std::string_view path) {
+  for (const std::string_view folder : {"/socket.io/", "/node_modules/socket.io/client-dist/"}) {
+    if (!path.starts_with(folder)) continue;
+    const std::string_view name = path.substr(folder.size());
+    for (const std::string_view known :
+         {"socket.io.js", "socket.io.min.js", "socket.io.js.map", "socket.io.min.js.map",
+          "socket.io.esm.min.js", "socket.io.esm.min.js.map"}) {
+      if (name == known) return known;
+    }
+  }
+  return {};
+}
+
+Response script(const Request& request, const Asset& asset) {
+  Response response = asset_response(request, asset);
+  response.readers = Response::Readers::kCaller;  // modules are loaded with CORS
+  return response;
+}
+
+Response forbidden_in_engineio() {
+  Response response;
+  response.status = 403;
+  response.content_type = "application/json";
+  response.no_store = true;
+  response.body = R"({"code":4,"message":"Forbidden"})";
+  return response;
+}
+
+}  // namespace
+
+std::size_t Service::Core::max_body(const Request& head) const {
+  return is_socketio(head.path()) ? kMaxEngineBody : Routes::max_body(head);
+}
+
+// False: the path is none of theirs.
+bool Service::Core::on_dialect(Tick now, ConnectionHandle connection, const Visit& visit) {
+  const Request& request = visit.request;
+  const std::string_view path = request.path();
+  const bool upgrades = request.lists("upgrade", "websocket");
+  const bool admitted = admits(Sites::kAny, request, settings_.allowed_origins);
+  if (is_socketio(path)) {
+    if (upgrades) {
+      carrier_.upgrade(connection, visit, events_.server(), Sites::kAny);
+    } else if (admitted) {
+      events_.server().on_request(now, connection, visit);
+    } else {
+      carrier_.respond(connection, forbidden_in_engineio());
+    }
+    return true;
+  }
+  if (!upgrades) return false;
+  carrier_.upgrade(connection, visit, plain_, Sites::kAny);
+  return true;
+}
+
+std::optional<Response> Service::Core::client_script(const Request& request) const {
+  const std::string_view path = request.path();
+  if (path == "/scaledrone.min.js") {
+    const Asset* asset = find_asset("scaledrone.js");
+    if (asset == nullptr) return std::nullopt;
+    return script(request, *asset);
+  }
+  const std::string_view name = client_file(path);
+  if (name.empty()) return std::nullopt;
+  if (const Asset* asset = find_asset("socketio/" + std::string(name))) {
+    return script(request, *asset);
+  }
+  // A folder of the operator's may have it.
+  if (settings_.serve_static) return std::nullopt;
+  return http::text_response(
+      404, "npm was not there when turnpike was built; run tools/up again with npm installed\n");
+}
+
+}  // namespace turnpike::signaling
