@@ -29,7 +29,6 @@ constexpr std::size_t kMaxQueued = 256 * 1024;  // of one TCP client that does n
 constexpr int kBuffer = 4 << 20;
 constexpr unsigned kRelaySlots = 8;
 constexpr std::size_t kReadSize = 64 * 1024;
-constexpr int kReadsAtOnce = 4;
 
 volatile std::sig_atomic_t over = 0;
 
