@@ -79,6 +79,62 @@ class Packages(unittest.TestCase):
         self.assertEqual(self.called(), [])
 
 
+class Clients(unittest.TestCase):
+    """fetch_clients: npm brings the browser clients of others, and the build goes on without it."""
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.bin = os.path.join(self.folder, "bin")
+        self.vendor = os.path.join(self.folder, "signaling/web/vendor")
+        os.makedirs(self.bin)
+        os.makedirs(self.vendor)
+        with open(os.path.join(self.vendor, "package-lock.json"), "w", encoding="utf-8") as lock:
+            lock.write("{}")
+        for tool in ("cmp", "cp", "rm", "mkdir", "basename", "env"):
+            os.symlink(f"/usr/bin/{tool}", os.path.join(self.bin, tool))
+
+    def npm(self, body):
+        path = os.path.join(self.bin, "npm")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'#!/bin/bash\necho "npm $*" >>"{self.folder}/calls"\n{body}\n')
+        os.chmod(path, 0o755)
+
+    def fetch(self):
+        script = (f"set -euo pipefail; . {ROOT}/tools/lib/common.sh; . {ROOT}/tools/lib/clients.sh;"
+                  " fetch_clients; echo built")
+        done = subprocess.run(["/bin/bash", "-c", script], cwd=self.folder, text=True, check=False,
+                              capture_output=True, env={"PATH": self.bin}, timeout=60)
+        self.assertEqual((done.returncode, done.stdout), (0, "built\n"), done.stderr)
+        return done.stderr
+
+    def calls(self):
+        path = os.path.join(self.folder, "calls")
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    def test_without_npm_the_sentence_says_what_is_missing_and_how_to_get_it(self):
+        self.assertRegex(self.fetch(), r"/socket\.io/socket\.io\.js.* apt-get install npm")
+
+    def test_what_the_lock_file_names_is_fetched_once_and_no_script_of_it_runs(self):
+        self.npm("mkdir node_modules")
+        self.fetch()
+        self.assertEqual(len(self.calls()), 1)
+        self.assertRegex(self.calls()[0], r"^npm ci .*--ignore-scripts")
+        self.fetch()
+        self.assertEqual(len(self.calls()), 1)
+        with open(os.path.join(self.vendor, "package-lock.json"), "a", encoding="utf-8") as lock:
+            lock.write(" ")
+        self.fetch()
+        self.assertEqual(len(self.calls()), 2)
+
+    def test_what_a_failed_npm_leaves_is_removed(self):
+        self.npm("mkdir -p node_modules/half; exit 1")
+        self.assertIn("tools/up --build-only", self.fetch())
+        self.assertFalse(os.path.exists(os.path.join(self.vendor, "node_modules")))
+
+
 class CommandLines(unittest.TestCase):
     def test_help_is_help(self):
         for tool in ("up", "test", "fuzz"):
