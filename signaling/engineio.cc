@@ -321,7 +321,7 @@ void Server::Core::append(Polling& polling, const Packet& packet) {
 void Server::Core::enqueue(Tick now, SessionHandle handle, Session& session, const Packet& packet) {
   Polling& polling = *session.polling;
   if (polling.queued + packet.data.size() + kPacketCost > settings_.max_queued ||
-      queued_total_ + packet.data.size() + kPacketCost > kMaxQueuedTotal) {
+      queued_total_ + packet.data.size() + kPacketCost > settings_.max_queued_total) {
     return end(now, handle, session, CloseReason::kTooSlow);
   }
   const bool first = polling.queue.empty();

@@ -60,6 +60,8 @@ struct Settings {
   std::uint32_t max_sessions = 65536;
   std::uint32_t max_sessions_per_source = 1024;  // of a source prefix; loopback is exempt
   std::size_t max_queued = 4u << 20;  // bytes that wait for a poll; then the session ends
+  // Of all sessions together; then whoever is sent to ends.
+  std::size_t max_queued_total = 128u << 20;
 };
 
 class Server final : public Endpoint {

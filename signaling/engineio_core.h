@@ -100,8 +100,6 @@ class Server::Core {
   static constexpr milliseconds kTimerGrain{100};
   static constexpr seconds kPartingTime{30};
   static constexpr std::size_t kPacketCost = 64;
-  // Of all sessions together; then whoever is sent to ends.
-  static constexpr std::size_t kMaxQueuedTotal = 128u << 20;
   static constexpr std::size_t kMaxJsonpIndex = 16;
   enum TimerKind : std::uint32_t { kBeat, kProbeTime };
 

@@ -53,6 +53,7 @@ class World final : public Wire, public engineio::Application {
     settings.max_sessions = kMaxSessions;
     settings.max_sessions_per_source = kMaxSessions - 1;
     settings.max_queued = kMaxQueued;
+    settings.max_queued_total = 3 * kMaxQueued;
     return settings;
   }
 

@@ -388,6 +388,7 @@ class EngineIoLimits : public EngineIoTest {
     settings.max_sessions = 4;
     settings.max_sessions_per_source = 2;
     settings.max_queued = 1000;
+    settings.max_queued_total = 1500;
     return settings;
   }
 };
@@ -410,6 +411,34 @@ TEST_F(EngineIoLimits, CountsManySmallPacketsAsMemory) {
   for (int i = 0; i < 20; ++i) server_.send(now(), session().handle, Kind::kText, "");
   pass({});
   EXPECT_THAT(session().closed, ElementsAre(Reason::kTooSlow));
+}
+
+TEST_F(EngineIoLimits, BoundsWhatWaitsForAllTogether) {
+  const std::string first = polling(4);
+  const auto first_handle = session().handle;
+  const std::string second = polling(4);
+  const auto second_handle = session().handle;
+  // 64 bytes count for each packet: 2 * (64 + 686) is the total.
+  server_.send(now(), first_handle, Kind::kText, std::string(686, 'x'));
+  server_.send(now(), second_handle, Kind::kText, std::string(686, 'x'));
+  pass({});
+  EXPECT_THAT(session().closed, IsEmpty());
+  server_.send(now(), second_handle, Kind::kText, "");
+  pass({});
+  EXPECT_THAT(application_.sessions[0].closed, IsEmpty());
+  EXPECT_THAT(application_.sessions[1].closed, ElementsAre(Reason::kTooSlow));
+  // What ended is not counted any more, nor what was answered.
+  server_.send(now(), first_handle, Kind::kText, "");
+  EXPECT_EQ(body(get(first)).size(), 689u);
+  polling(4);
+  server_.send(now(), session().handle, Kind::kText, std::string(900, 'x'));
+  pass({});
+  EXPECT_THAT(session().closed, IsEmpty());
+}
+
+TEST_F(EngineIoLimits, CutsTheIndexOfJsonp) {
+  const auto opened = get("EIO=4&transport=polling&j=12345678901234567890");
+  EXPECT_THAT(body(opened), ::testing::StartsWith("___eio[1234567890123456]("));
 }
 
 TEST_F(EngineIoLimits, RefusesAClientThatIsSentTooMuchWhileItOpens) {
