@@ -58,7 +58,8 @@ async function heardNothing(...peers) {
 conversation("PeerJS: a new id for whoever asks", async () => {
   const ids = new Set();
   for (let count = 0; count < 5; count += 1) {
-    const answer = await fetch(`${server.url}/peerjs/id?ts=${count}&version=1.5.5`);
+    const answer = await fetch(`${server.url}/peerjs/id?ts=${count}&version=1.5.5`,
+      { headers: { Origin: "http://elsewhere.example" } });
     assert.equal(answer.status, 200);
     assert.ok(answer.headers.get("access-control-allow-origin"), "pages of other sites ask, too");
     const id = await answer.text();

@@ -65,7 +65,6 @@ for (const version of Object.keys(kVersions)) {
       chat.once("connect", resolve);
       chat.once("error", reject);
       chat.once("connect_error", reject);
-      if (!chat.connected) chat.open();
     }));
     const [other] = await join(cleanUp, server, [way], { namespace: "/chat" });
     const heard = new Promise((resolve) => chat.on("offer", (...args) => resolve(args[0])));

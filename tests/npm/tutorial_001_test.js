@@ -1,6 +1,6 @@
 // Tutorial 001: joinRoom, sendOffer, sendAnswer, sendCandidate.
 
-import { candidate, conversation, description, kForeignText } from "./conversation.js";
+import { candidate, conversation, description, textOf } from "./conversation.js";
 import { startServer } from "./server.js";
 import { Client, join, kWays, nameOf } from "./socketio.js";
 
@@ -35,8 +35,8 @@ async function settled(clients) {
 }
 
 async function call(ann, ben, room, others = []) {
-  const offer = { ...description("offer", "ann"), text: kForeignText };
-  const answer = { ...description("answer", "ben"), text: kForeignText };
+  const offer = { ...description("offer", "ann"), text: textOf(ann) };
+  const answer = { ...description("answer", "ben"), text: textOf(ben) };
   ann.emit("sendOffer", { offer, room });
   for (const mark of [1, 2, 3]) ann.emit("sendCandidate", { candidate: candidate(mark), room });
   for (const hearer of [ben, ...others]) {

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 
-import { candidate, conversation, description, kForeignText } from "./conversation.js";
+import { candidate, conversation, description, kForeignText, textOf } from "./conversation.js";
 import { startServer } from "./server.js";
 import { join, kWays, nameOf } from "./socketio.js";
 
@@ -21,8 +21,8 @@ async function roundOfMarkers(clients) {
 }
 
 async function call(ann, ben, others = []) {
-  const offer = { ...description("offer", "ann"), text: kForeignText };
-  const answer = { ...description("answer", "ben"), text: kForeignText };
+  const offer = { ...description("offer", "ann"), text: textOf(ann) };
+  const answer = { ...description("answer", "ben"), text: textOf(ben) };
   ann.emit("offer", offer);
   for (const mark of [1, 2, 3]) ann.emit("onicecandidate", candidate(mark));
   for (const hearer of [ben, ...others]) {
@@ -109,7 +109,7 @@ conversation("002: binary arguments pass between all clients", async ({ cleanUp 
   const clients = await join(cleanUp, server, kWays);
   const blob = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
   for (const [index, client] of clients.entries()) {
-    const event = { index, first: blob, list: [1, Buffer.from([index])], text: kForeignText };
+    const event = { index, first: blob, list: [1, Buffer.from([index])], text: textOf(client) };
     client.emit("offer", event);
     for (const other of clients) {
       if (other === client) continue;

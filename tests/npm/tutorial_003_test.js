@@ -1,6 +1,6 @@
 // Tutorial 003: rooms of two, with join, joined, otherjoin, full, message, leave, leaved and bye.
 
-import { candidate, conversation, description, kForeignText } from "./conversation.js";
+import { candidate, conversation, description, kForeignText, textOf } from "./conversation.js";
 import { startServer } from "./server.js";
 import { Client, join, kVersions, kWays, nameOf } from "./socketio.js";
 
@@ -27,8 +27,8 @@ async function heardNothing(...clients) {
 }
 
 async function call(first, second, room) {
-  const offer = { ...description("offer", "first"), text: kForeignText };
-  const answer = { ...description("answer", "second"), text: kForeignText };
+  const offer = { ...description("offer", "first"), text: textOf(first) };
+  const answer = { ...description("answer", "second"), text: textOf(second) };
   const label = (mark) => ({ type: "candidate", label: 0, id: "0", ...candidate(mark) });
   first.emit("message", room, offer);
   for (const mark of [1, 2, 3]) first.emit("message", room, label(mark));

@@ -211,6 +211,7 @@ for (const [name, code, frames] of kViolations) {
     const [first, , payload] = await bare.inbox.next("a close frame");
     assert.equal(first, 0x88);
     assert.equal(Buffer.from(payload, "latin1").readUInt16BE(0), code);
+    bare.socket.end(); // otherwise the server would wait for an answer
     await bare.inbox.expect("end");
     other.write(frame(kOp.ping, "marker"));
     await other.inbox.expect(unmasked(kOp.pong, "marker"));
@@ -235,6 +236,7 @@ for (const code of [0, 999, 1004, 1005, 1006, 1015, 2999, 5000]) {
       bare.write(closeFrame(code));
       const [, , payload] = await bare.inbox.next("a close frame");
       assert.equal(Buffer.from(payload, "latin1").readUInt16BE(0), 1002);
+      bare.socket.end();
       await bare.inbox.expect("end");
     });
 }
