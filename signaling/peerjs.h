@@ -8,6 +8,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -64,25 +65,27 @@ class PeerJs final : public Endpoint {
   template <typename T>
   using Names = boost::unordered_flat_map<std::string, T, NameHash, std::equal_to<>>;
 
-  http::Response answer(const http::Request& request);
+  http::Response answer(Tick now, const http::Request& request);
   std::string fresh_id();
-  Tag refuse_socket(ConnectionHandle connection, std::string_view type, std::string_view why);
+  Tag refuse(ConnectionHandle connection, std::string_view type, std::string_view why);
+  // Whoever has this id; nullptr when nobody is there.
   Peer* find_peer(std::string_view id);
+  void retire(PeerHandle handle);
   void relay(Tick now, const Peer& from, std::string_view type, std::string_view to,
-             std::string_view text);
-  void wait(Tick now, std::string_view from, std::string_view to, std::string_view text);
-  void hand_over(Peer& peer);
+             std::string text);
+  void keep(Tick now, const Peer& from, std::string_view to, std::string text);
+  void tell_expired(std::string_view from, std::string_view to);
+  void hand_over(const Peer& peer);
   void expire(QueueHandle handle);
   void drop_queue(QueueHandle handle);
-  void retire(Peer& peer);
 
   const Settings settings_;
   Wire& wire_;
   Random& random_;
   const RoomTokens& tokens_;
-  TimerWheel wheel_;
+  TimerWheel wheel_;  // alive timeouts and expiries
   Slab<Peer> peers_;
-  Slab<Queue> queues_{kMaxWaitingPeers};
+  Slab<Queue> queues_;
   Names<PeerHandle> names_;
   Names<QueueHandle> waiting_;
   std::size_t waiting_bytes_ = 0;

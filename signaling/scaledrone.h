@@ -65,25 +65,26 @@ class ScaleDrone final : public Endpoint {
   using SocketHandle = Handle<Socket>;
   using RoomHandle = Handle<Room>;
 
-  void handshake(Tick now, Socket& socket, const Request& request);
+  void handshake(Socket& socket, const Request& request);
   void authenticate(Tick now, Socket& socket, const Request& request);
   void subscribe(Tick now, SocketHandle handle, Socket& socket, const Request& request);
   void publish(Tick now, SocketHandle handle, Socket& socket, const Request& request);
   void unsubscribe(SocketHandle handle, Socket& socket, const Request& request);
   bool admits(Tick now, const Socket& socket, std::string_view room) const;
-  // Whether its pace allows this; if not, the client was told or the connection ends.
+  // Whether the client's pace allows this; if not, it was told or its connection ends.
   bool passes(Tick now, Socket& socket, const Request& request, std::size_t bytes,
               std::size_t recipients = 1);
 
-  RoomHandle find_room(const std::string& key) const;
-  RoomHandle open_room(const std::string& key, std::string_view name);
+  RoomHandle find_room(std::string_view key) const;
+  RoomHandle open_room(std::string_view channel, std::string_view name);
+  static std::size_t wanted_history(const JsonObject& request);
+  std::size_t cost_of_joining(const Socket& socket, RoomHandle room, std::size_t history) const;
   void welcome(const Socket& socket, const Room& room, std::size_t history);
   void leave(SocketHandle handle, const Socket& socket, RoomHandle room);
-  void announce(const Room& room, std::string_view what, const Socket& about,
-                SocketHandle about_handle);
+  void announce(const Room& room, std::string_view what, const Socket& about, SocketHandle handle);
   void remember(Room& room, std::string tail);
-  void forget_oldest(Room& room);
 
+  static void describe(Socket& socket);
   void answer(const Socket& socket, const Request& request, std::string_view error = {});
   void send(const Socket& socket, std::string_view text);
 
