@@ -85,17 +85,17 @@ def summary(cell, runs, own_runs):
 
 
 def growth(summaries):
-    """By how many points Turnpike's cost grows more from 1 to 1000 allocations than a floor's."""
+    """By how many points Turnpike's cost grows more from 1 to 1000 allocations than the best
+    floor's, which may be another one for a thousand flows than for one."""
     few, many = summaries.get("160x1"), summaries.get("160x1000")
     if not few or not many:
         return None
-    grown = {name: many[name]["median"] / few[name]["median"]
-             for name in ("turnpike",) + cells.FLOORS
-             if name in few and name in many and few[name]["median"] and many[name]["median"]}
-    floors = [value for name, value in grown.items() if name != "turnpike"]
-    if "turnpike" not in grown or not floors:
+    best = [min((rows[name]["median"] for name in cells.FLOORS
+                 if name in rows and rows[name]["median"]), default=None) for rows in (few, many)]
+    own = [rows.get("turnpike", {}).get("median") for rows in (few, many)]
+    if None in best or None in own:
         return None
-    return (grown["turnpike"] - min(floors)) * 100
+    return (own[1] / own[0] - best[1] / best[0]) * 100
 
 
 def is_noisy(cell, rows):

@@ -329,8 +329,10 @@ class Ratios(unittest.TestCase):
                       results.verdicts(cell, rows["turnpike"]))
 
     def test_growth_is_what_exceeds_the_floor(self):
-        few = {"turnpike": {"median": 2}, "floor-gso": {"median": 1}}
-        many = {"turnpike": {"median": 3}, "floor-gso": {"median": 1.25}}
+        few = {"turnpike": {"median": 2}, "floor-gso": {"median": 1},
+               "floor-recvmmsg": {"median": 2}}
+        many = {"turnpike": {"median": 3}, "floor-gso": {"median": 1.5},
+                "floor-recvmmsg": {"median": 1.25}}
         self.assertAlmostEqual(results.growth({"160x1": few, "160x1000": many}), 25)
         self.assertIsNone(results.growth({"160x1": few}))
 
