@@ -232,8 +232,11 @@ void Server::Core::connect(Tick now, ClientHandle handle, const Packet& packet) 
   still->sockets.push_back(made);
   still->timer.disarm();
   welcome(now, *still, *find_live(made));
-  const std::uint64_t tag = application_.on_connect(now, made, greeting);
-  if (Socket* socket = sockets_.find(made)) socket->tag = tag;
+  Socket& socket = *find_live(made);
+  socket.arriving = true;
+  socket.tag = application_.on_connect(now, made, greeting);
+  socket.arriving = false;
+  if (socket.leaves_at_once) end_socket(now, made);
 }
 
 SocketHandle Server::Core::make_socket(ClientHandle handle, const Client& client,
@@ -300,6 +303,10 @@ void Server::Core::detach(Socket& socket, SocketHandle handle) {
 void Server::Core::end_socket(Tick now, SocketHandle handle) {
   Socket* socket = find_live(handle);
   if (socket == nullptr) return;
+  if (socket->arriving) {
+    socket->leaves_at_once = true;
+    return;
+  }
   socket->gone = true;
   socket->timer.disarm();
   if (socket->away) --away_;
@@ -400,11 +407,11 @@ std::span<const SocketHandle> Server::members(std::string_view room) const {
   return core_->rooms().members(room);
 }
 std::string_view Server::id(SocketHandle socket) const {
-  const Socket* found = core_->find_live(socket);
+  const Socket* found = core_->find_any(socket);
   return found == nullptr ? std::string_view() : std::string_view(found->id);
 }
 std::string_view Server::name_space(SocketHandle socket) const {
-  const Socket* found = core_->find_live(socket);
+  const Socket* found = core_->find_any(socket);
   return found == nullptr ? std::string_view() : std::string_view(found->name_space);
 }
 bool Server::is_away(SocketHandle socket) const {

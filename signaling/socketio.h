@@ -130,7 +130,8 @@ class Server final : public Endpoint, private engineio::Application {
                 SocketHandle except = {});
   void ack(Tick now, SocketHandle socket, std::uint64_t id, std::span<const std::string_view> args,
            std::span<const std::string_view> attachments = {});
-  // A DISCONNECT packet; on_disconnect follows before this returns.
+  // A DISCONNECT packet; on_disconnect follows before this returns, or after
+  // on_connect has.
   void disconnect(Tick now, SocketHandle socket);
   // The whole session with all its namespaces, as for one that breaks the protocol.
   void close(Tick now, SocketHandle socket);
@@ -142,7 +143,7 @@ class Server final : public Endpoint, private engineio::Application {
   // Until the next join, leave or disconnect; in the order of joining.
   std::span<const SocketHandle> members(std::string_view room) const;
 
-  // Empty and false for sockets that are gone.
+  // Empty and false for sockets that are gone; inside on_disconnect the names are still known.
   std::string_view id(SocketHandle socket) const;
   std::string_view name_space(SocketHandle socket) const;
   bool is_away(SocketHandle socket) const;

@@ -69,7 +69,9 @@ struct Socket {
   ClientHandle client;  // stale while it is away
   engineio::Version version = engineio::Version::k4;
   bool away = false;
-  bool gone = false;  // the application is hearing of its end
+  bool gone = false;            // the application is hearing of its end
+  bool arriving = false;        // it is hearing of its beginning, and its tag is not known yet
+  bool leaves_at_once = false;  // it was ended meanwhile
   std::string name_space;
   std::string id;
   std::string pid;  // empty: cannot be recovered
@@ -93,6 +95,8 @@ class Server::Core {
   const Socket* find_live(SocketHandle handle) const {
     return const_cast<Core*>(this)->find_live(handle);
   }
+  // Also one whose end the application is hearing of.
+  const Socket* find_any(SocketHandle handle) const { return sockets_.find(handle); }
   SocketHandle find_id(std::string_view name_space, std::string_view id) const;
 
   // --- socketio.cc: from below, and the life of sockets ---
