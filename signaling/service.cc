@@ -18,8 +18,12 @@ Service::Core::Core(Settings settings, Random& random, Revoke revoke)
       api_({settings_.api_keys, settings_.public_url, minter_, signer_, native_.hub(), random,
             settings_.room_tokens.get()}),
       events_({.socketio = {}, .lobby_size = settings_.lobby_size}, carrier_, random, tokens()),
-      plain_({.lobby_size = settings_.lobby_size}, carrier_, tokens()) {
-  for (Endpoint* endpoint : std::initializer_list<Endpoint*>{&native_, &events_.server(), &plain_}) {
+      plain_({.lobby_size = settings_.lobby_size}, carrier_, tokens()),
+      scaledrone_({}, carrier_, random, tokens()),
+      peerjs_({}, carrier_, random, tokens()),
+      ywebrtc_({}, carrier_, tokens()) {
+  for (Endpoint* endpoint : std::initializer_list<Endpoint*>{&native_, &events_.server(), &plain_,
+                                                             &scaledrone_, &peerjs_, &ywebrtc_}) {
     carrier_.add(*endpoint);
   }
 }

@@ -11,10 +11,13 @@
 #include "signaling/assets.h"
 #include "signaling/credential_views.h"
 #include "signaling/native_endpoint.h"
+#include "signaling/peerjs.h"
 #include "signaling/plain.h"
 #include "signaling/room_tokens.h"
+#include "signaling/scaledrone.h"
 #include "signaling/service.h"
 #include "signaling/tutorial_events.h"
+#include "signaling/ywebrtc.h"
 
 namespace turnpike::signaling {
 
@@ -59,6 +62,9 @@ class Service::Core final : public Routes {
   CredentialViews views_{api_.desk()};
   TutorialEvents events_;
   PlainRelay plain_;
+  ScaleDrone scaledrone_;
+  PeerJs peerjs_;
+  YWebrtc ywebrtc_;
 };
 
 }  // namespace turnpike::signaling

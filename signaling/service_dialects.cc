@@ -18,6 +18,10 @@ bool is_socketio(std::string_view path) {
   return path == "/socket.io/" || path == "/socket.io";
 }
 
+bool is_below(std::string_view path, std::string_view folder) {
+  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
 // The name of a file of socket.io's client, wherever pages look for it.
 std::string_view client_file(std::string_view path) {
   for (const std::string_view folder : {"/socket.io/", "/node_modules/socket.io/client-dist/"}) {
@@ -66,6 +70,25 @@ bool Service::Core::on_dialect(Tick now, ConnectionHandle connection, const Visi
       events_.server().on_request(now, connection, visit);
     } else {
       carrier_.respond(connection, forbidden_in_engineio());
+    }
+    return true;
+  }
+  if (path == "/v3/websocket") {
+    carrier_.upgrade(connection, visit, scaledrone_, Sites::kAny);
+    return true;
+  }
+  if (path == "/y-webrtc") {
+    carrier_.upgrade(connection, visit, ywebrtc_, Sites::kAny);
+    return true;
+  }
+  if (is_below(path, "/peerjs")) {
+    if (upgrades && PeerJs::is_socket_path(path)) {
+      carrier_.upgrade(connection, visit, peerjs_, Sites::kAny);
+    } else if (admitted) {
+      peerjs_.on_request(now, connection, visit);
+    } else {
+      carrier_.respond(connection,
+                       http::text_response(403, "pages of this site are not welcome here\n"));
     }
     return true;
   }
