@@ -309,9 +309,26 @@ def stories():
         raw(TCP, b"GET / HTTP/1.1\r\n\r\n")
 
 
+# The first byte decides the protocol: even is 5.
+def socketio_packets():
+    packets = {
+        "connect": "0", "connect_auth": '0/chat,{"token":"x","pid":"p","offset":"o"}',
+        "connect_query": "0/chat?token=x", "disconnect": "1/chat,", "event": '2["message",1,{"a":[]}]',
+        "event_ack": '2/chat,17["a",null]', "event_number": "2[7]", "ack": '30[1,"2"]',
+        "error": '4{"message":"x"}', "reserved": '2["disconnect"]',
+        "binary": '52-["a",{"_placeholder":true,"num":0},{"num":1,"_placeholder":true}]',
+        "binary_lie": '51-["a",{"\\u005fplaceholder":true,"num":1}]', "binary_ack": '61-/c,3[[]]',
+        "deep": '2["a",' + "[" * 62 + "]" * 62 + "]", "escapes": '2["\\ud83d\\ude00","\\ud800"]',
+    }
+    for name, text in packets.items():
+        yield name, b"\0" + text.encode()
+        yield name + "_4", b"\1" + text.encode()
+
+
 TARGETS = {"stun_message": stun_messages, "stream_framer": streams, "http_head": http_heads,
            "websocket_frames": websocket_frames, "turn_server": stories,
-           "engineio_payload": engineio_payloads, "engineio_session": engineio_sessions}
+           "engineio_payload": engineio_payloads, "engineio_session": engineio_sessions,
+           "socketio_packet": socketio_packets}
 
 
 def main():
