@@ -2,7 +2,7 @@
 // also serves them. Its relay is what they are given as iceServers.
 
 import assert from "node:assert/strict";
-import { copyFile, cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,6 +17,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 async function serve(cleanUp) {
   const folder = await mkdtemp(join(tmpdir(), "turnpike-tutorials-"));
   cleanUp(() => rm(folder, { recursive: true, force: true }));
+  await chmod(folder, 0o755); // the server reads it as a user of its own
   await cp(here("tutorials"), folder, { recursive: true });
   await copyFile(here("node_modules/socket.io-client-2/dist/socket.io.js"),
     join(folder, "socket.io-2.0.3.js"));
