@@ -313,7 +313,8 @@ def stories():
 def socketio_packets():
     packets = {
         "connect": "0", "connect_auth": '0/chat,{"token":"x","pid":"p","offset":"o"}',
-        "connect_query": "0/chat?token=x", "disconnect": "1/chat,", "event": '2["message",1,{"a":[]}]',
+        "connect_query": "0/chat?token=x", "disconnect": "1/chat,",
+        "event": '2["message",1,{"a":[]}]',
         "event_ack": '2/chat,17["a",null]', "event_number": "2[7]", "ack": '30[1,"2"]',
         "error": '4{"message":"x"}', "reserved": '2["disconnect"]',
         "binary": '52-["a",{"_placeholder":true,"num":0},{"num":1,"_placeholder":true}]',
