@@ -80,9 +80,9 @@ TEST(ScaleDroneDialect, APublishGoesUnchangedToAllInTheRoomAndNobodyElse) {
   say(world.drone, ann, World::publication("observable-1", R"({"n" : 1.50e1,"u":"\u00e9"})"));
   const Texts heard = world.heard(ben);
   ASSERT_EQ(heard.size(), 1u);
-  EXPECT_TRUE(heard[0].starts_with(
-      R"({"type":"publish","room":"observable-1","message":{"n" : 1.50e1,"u":"\u00e9"},"client_id":")" +
-      world.id(ann) + R"(","id":")"))
+  EXPECT_TRUE(heard[0].starts_with(R"({"type":"publish","room":"observable-1","message":)"
+                                   R"({"n" : 1.50e1,"u":"\u00e9"},"client_id":")" +
+                                   world.id(ann) + R"(","id":")"))
       << heard[0];
   EXPECT_TRUE(heard[0].ends_with(R"(","timestamp":1800000000})")) << heard[0];
   EXPECT_EQ(world.heard(ann), heard) << "the author hears it too";
