@@ -25,7 +25,6 @@ def load(*options):
     return done.returncode, json.loads(done.stdout)
 
 
-@unittest.skipUnless(os.path.exists(LOAD), "turnpike-signal-load is not built")
 class SignalLoad(unittest.TestCase):
     def setUp(self):
         self.server = self.enterContext(Server())
@@ -67,7 +66,6 @@ class SignalLoad(unittest.TestCase):
         self.assertIn("cannot connect", found["first_loss"])
 
 
-@unittest.skipUnless(os.path.exists(LOAD), "turnpike-signal-load is not built")
 class CommandLine(unittest.TestCase):
     def test_mistakes_are_one_sentence_and_code_2(self):
         for options in (("--url", "wss://localhost"), ("relay", "--clients", "3"), ("idle",),
