@@ -159,16 +159,16 @@ Endpoint::Tag PeerJs::on_open(Tick now, ConnectionHandle connection, const Visit
   const auto id = http::query_value(query, "id").value_or("");
   const auto token = http::query_value(query, "token").value_or("");
   if (key.empty() || token.empty() || !is_id(id)) {
-    return refuse(connection, "ERROR", "No id, token, or key supplied to websocket server");
+    return turn_away(connection, "ERROR", "No id, token, or key supplied to websocket server");
   }
-  if (key != settings_.key) return refuse(connection, "ERROR", "Invalid key provided");
+  if (key != settings_.key) return turn_away(connection, "ERROR", "Invalid key provided");
   if (!tokens_.admits(token, id, now.wall)) {
-    return refuse(connection, "ERROR", "Invalid token provided");
+    return turn_away(connection, "ERROR", "Invalid token provided");
   }
   const Sha256Digest digest = sha256(as_bytes(token));
   if (const Peer* there = find_peer(id)) {
     if (!equal_in_constant_time(there->token, digest)) {
-      return refuse(connection, "ID-TAKEN", "ID is taken");
+      return turn_away(connection, "ID-TAKEN", "ID is taken");
     }
     // The same peer, come back before the server missed it.
     wire_.close(there->connection, ws::CloseCode::kNormal, "connected anew");
@@ -177,7 +177,7 @@ Endpoint::Tag PeerJs::on_open(Tick now, ConnectionHandle connection, const Visit
   const PeerHandle handle = peers_.emplace();
   Peer* peer = peers_.find(handle);
   if (peer == nullptr) {
-    return refuse(connection, "ERROR", "Server has reached its concurrent user limit");
+    return turn_away(connection, "ERROR", "Server has reached its concurrent user limit");
   }
   peer->connection = connection;
   peer->id = id;
@@ -191,8 +191,8 @@ Endpoint::Tag PeerJs::on_open(Tick now, ConnectionHandle connection, const Visit
 }
 
 // Says why and ends the connection, which has no peer.
-Endpoint::Tag PeerJs::refuse(ConnectionHandle connection, std::string_view type,
-                             std::string_view why) {
+Endpoint::Tag PeerJs::turn_away(ConnectionHandle connection, std::string_view type,
+                                std::string_view why) {
   std::string text = R"({"type":")";
   text.append(type).append(R"(","payload":{"msg":)");
   append_json_string(text, why);

@@ -67,7 +67,7 @@ class PeerJs final : public Endpoint {
 
   http::Response answer(Tick now, const http::Request& request);
   std::string fresh_id();
-  Tag refuse(ConnectionHandle connection, std::string_view type, std::string_view why);
+  Tag turn_away(ConnectionHandle connection, std::string_view type, std::string_view why);
   // Whoever has this id; nullptr when nobody is there.
   Peer* find_peer(std::string_view id);
   void retire(PeerHandle handle);

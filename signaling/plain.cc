@@ -20,13 +20,12 @@ Place place_of(const http::Request& request) {
   Place place;
   place.is_valid = path.size() <= PlainRelay::kMaxPath && room.size() <= PlainRelay::kMaxRoomName;
   place.is_common = room.empty() && path == "/";
-  place.name = room;
-  if (room.empty() && path.size() > 1) {
-    const auto name = http::percent_decode(path.substr(1));
-    place.is_valid = place.is_valid && name;
-    place.name = name.value_or("");
-  }
-  place.key = std::string(path) + "\n" + room;  // no path has a line break in it
+  // However it is escaped, it is one place.
+  const auto decoded = http::percent_decode(path);
+  place.is_valid = place.is_valid && decoded;
+  if (!decoded) return place;
+  place.name = room.empty() ? decoded->substr(1) : room;
+  place.key = std::to_string(decoded->size()) + " " + *decoded + room;
   return place;
 }
 

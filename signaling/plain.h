@@ -1,5 +1,5 @@
 // The raw relay, for pages that open a bare WebSocket and expect to hear the other one (tutorial
-// 000): every message goes byte for byte to every other socket of the same path and `?room=`, and
+// 000): every text goes byte for byte to every other socket of the same path and `?room=`, and
 // nothing else ever does: no welcome, no presence, no errors. Single thread, no I/O.
 #pragma once
 
@@ -35,7 +35,6 @@ class PlainRelay final : public Endpoint {
   // Endpoint. Refuses before the handshake: 401 without a token that opens the room, 503 where the
   // room is full, 400 for a room name that is none.
   std::size_t max_message() const override { return kMaxMessage; }
-  bool takes_binary() const override { return true; }
   std::optional<http::Response> refuse(Tick now, const Visit& visit) override;
   Tag on_open(Tick now, ConnectionHandle connection, const Visit& visit) override;
   void on_message(Tick now, ConnectionHandle connection, Tag tag, ws::Opcode opcode,

@@ -63,6 +63,7 @@ struct ScaleDrone::Socket {
   std::string client_data;
   std::optional<RoomGrant> grant;  // the token that was shown
   Pace pace;
+  std::uint32_t wrong_tokens = 0;
   std::vector<RoomHandle> rooms;
 };
 
@@ -166,7 +167,13 @@ void ScaleDrone::authenticate(Tick now, Socket& socket, const Request& request) 
   const auto text = request.object.find("token");
   const std::string token = (text ? json_string(*text) : std::nullopt).value_or(std::string());
   auto grant = tokens_.judge(token, now.wall);
-  if (!grant) return answer(socket, request, token_error(token, grant.error()));
+  if (!grant) {
+    answer(socket, request, token_error(token, grant.error()));
+    if (++socket.wrong_tokens >= kMaxWrongTokens) {
+      wire_.close(socket.connection, ws::CloseCode::kPolicy, "too many wrong tokens");
+    }
+    return;
+  }
   // Others have been told who this is.
   if (!socket.rooms.empty()) return answer(socket, request, "Authenticate before you subscribe");
   socket.grant = std::move(*grant);

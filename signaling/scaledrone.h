@@ -38,6 +38,7 @@ class ScaleDrone final : public Endpoint {
   static constexpr std::size_t kMaxName = 128;                // bytes of a channel or room
   static constexpr std::size_t kMaxClientData = 4096;         // bytes of JSON
   static constexpr std::size_t kMaxSubscriptions = 64;        // of one socket
+  static constexpr std::uint32_t kMaxWrongTokens = 5;         // then 1008: nobody guesses here
   static constexpr std::size_t kMaxHistory = 100;             // messages of one room
   static constexpr std::size_t kMaxRoomHistory = 256 * 1024;  // bytes of one room
 

@@ -136,6 +136,8 @@ void YWebrtc::on_gone(Tick, ConnectionHandle, Tag tag) {
 void YWebrtc::subscribe(Tick now, SocketHandle handle, Socket& socket, const JsonObject& message) {
   for (std::string& topic : topics_of(message)) {
     if (socket.topics.size() >= kMaxTopics) return;
+    // Topics are a table that everybody shares: each counts like a message.
+    if (socket.pace.judge(now.mono, topic.size()) != Pace::Judgement::kPass) return;
     if (!socket.admits(topic, now.wall)) continue;
     if (topics_.join(topic, handle) != Groups<Socket>::Outcome::kJoined) continue;
     socket.topics.push_back(std::move(topic));

@@ -111,13 +111,13 @@ conversation("000: what is not JSON passes as it is, too, and text is always tex
     await roundOfMarkers([ann, ben]);
   }, { skip: isReference && "JSON only there" });
 
-conversation("000: a binary message arrives as one", async ({ cleanUp }) => {
+// Where a page does JSON.parse(event.data), a Blob would throw.
+conversation("000: a binary message ends who sends it, and nobody hears it", async ({ cleanUp }) => {
   const [ann, ben, cai] = await joinAll(cleanUp, 3, "/?room=binary");
-  const blob = Buffer.from([0, 1, 127, 128, 255]);
-  ann.socket.send(blob);
-  for (const { inbox } of [ben, cai]) await inbox.expect({ binary: blob });
-  await roundOfMarkers([ann, ben, cai]);
-}, { skip: isReference && "text only there" });
+  ann.socket.send(Buffer.from([0, 1, 127, 128, 255]));
+  await withPatience("the end of ann's socket", ann.closed);
+  await roundOfMarkers([ben, cai]);
+}, { skip: isReference && "not judged there" });
 
 conversation("000: two hundred messages at once arrive in order", async ({ cleanUp }) => {
   const [ann, ben] = await joinAll(cleanUp, 2, "/?room=burst");

@@ -84,15 +84,20 @@ TEST_P(PlainCrowd, RelaysEveryByteToAllTheOthers) {
   EXPECT_THAT(heard(elsewhere), IsEmpty());
 }
 
-TEST_F(Plain, KeepsTextTextAndBinaryBinary) {
+TEST_F(Plain, TextStaysTextAndThereIsNothingElse) {
   const auto pages = open_many(2, "/");
   say(pages[0], "text");
-  say(pages[0], "\xff", ws::Opcode::kBinary);
   const auto& frames = wire_.line(pages[1].connection).frames;
-  ASSERT_THAT(frames, SizeIs(2));
+  ASSERT_THAT(frames, SizeIs(1));
   EXPECT_EQ(frames[0].opcode, ws::Opcode::kText);
-  EXPECT_EQ(frames[1].opcode, ws::Opcode::kBinary);
-  EXPECT_EQ(frames[1].payload, "\xff");
+  EXPECT_FALSE(relay_.takes_binary()) << "pages would get a Blob where they expect JSON";
+}
+
+TEST_F(Plain, APathIsOnePlaceHoweverItIsEscaped) {
+  const Page plain = open("/abc");
+  const Page escaped = open("/%61b%63");
+  say(plain, "x");
+  EXPECT_THAT(heard(escaped), SizeIs(1));
 }
 
 TEST_F(Plain, PathAndQueryMakeTheRoom) {

@@ -141,6 +141,17 @@ TEST(ScaleDroneDialect, ATokenComesBeforeRooms) {
   EXPECT_TRUE(world.heard(ben).at(0).find("require_auth") == std::string::npos);
 }
 
+TEST(ScaleDroneDialect, WhoGuessesTokensIsCut) {
+  World world({}, with_password("open sesame"));
+  const Client ann = open(world.wire, world.drone, "/v3/websocket");
+  say(world.drone, ann, R"({"type":"handshake","channel":"c","callback":0})");
+  for (std::uint32_t i = 0; i < ScaleDrone::kMaxWrongTokens; ++i) {
+    EXPECT_TRUE(world.wire.line(ann.connection).open()) << i;
+    say(world.drone, ann, R"({"type":"authenticate","token":"wrong","callback":2})");
+  }
+  EXPECT_EQ(world.wire.line(ann.connection).code, ws::CloseCode::kPolicy);
+}
+
 TEST(ScaleDroneDialect, ARoomTakesAsManyAsItMayAndNotOneMore) {
   World world({.room_size = 2, .max_rooms = 1});
   world.join("room");

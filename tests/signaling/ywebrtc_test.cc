@@ -24,6 +24,22 @@ struct World {
   YWebrtc ywebrtc;
 };
 
+TEST(YWebrtcDialect, EachTopicCountsLikeAMessage) {
+  World world;
+  const auto topics = [](int from, int count) {
+    std::string list = "[";
+    for (int i = from; i < from + count; ++i)
+      list += (i > from ? ",\"t" : "\"t") + std::to_string(i) + '"';
+    return list + "]";
+  };
+  const Client ann = world.join(topics(0, 120));
+  EXPECT_EQ(world.ywebrtc.topic_count(), 120u);
+  say(world.ywebrtc, ann, R"({"type":"unsubscribe","topics":)" + topics(0, 120) + "}");
+  say(world.ywebrtc, ann, R"({"type":"subscribe","topics":)" + topics(200, 120) + "}");
+  EXPECT_LT(world.ywebrtc.topic_count(), 120u) << "bursts of 200";
+  EXPECT_GT(world.ywebrtc.topic_count(), 70u);
+}
+
 TEST(YWebrtcDialect, SubscribersHearTheMessageAsItCameWithTheirNumber) {
   World world;
   const Client ann = world.join(R"(["a","b"])");
@@ -66,7 +82,8 @@ TEST(YWebrtcDialect, TopicsAndSubscriptionsAreBounded) {
   say(world.ywebrtc, ben, R"({"type":"publish","topic":"a"})");
   EXPECT_TRUE(world.heard(ben).empty()) << "there was no place";
   for (std::size_t i = 0; i <= YWebrtc::kMaxTopics; ++i) {
-    say(world.ywebrtc, ben, R"({"type":"subscribe","topics":["t)" + std::to_string(i) + R"("]})");
+    say(world.ywebrtc, ben, R"({"type":"subscribe","topics":["t)" + std::to_string(i) + R"("]})",
+        later(milliseconds(100) * i));
   }
   EXPECT_EQ(world.ywebrtc.topic_count(), 1 + YWebrtc::kMaxTopics);
   world.ywebrtc.on_gone(kStart, ben.connection, ben.tag);
