@@ -326,10 +326,43 @@ def socketio_packets():
         yield name + "_4", b"\1" + text.encode()
 
 
+# The first byte decides the dialect, and whether rooms want the password "open".
+def dialect_conversations():
+    room = '"room":"observable-1"'
+    drone = [
+        "+0v3/websocket", "+1v3/websocket?token=open", '0{"type":"handshake","channel":"c",'
+        '"version":2,"client_data":{"n":1},"callback":0}', '1{"type":"handshake","channel":"c",'
+        '"callback":0}', '0{"type":"authenticate","token":"open","callback":1}',
+        "0{\"type\":\"subscribe\",%s,\"callback\":1}" % room,
+        "1{\"type\":\"subscribe\",%s,\"history_count\":9,\"callback\":1}" % room,
+        "0{\"type\":\"publish\",%s,\"message\":{\"sdp\":[]}}" % room,
+        "1{\"type\":\"unsubscribe\",%s}" % room, "-0", "1garbage",
+    ]
+    peers = [
+        "+0peerjs?key=peerjs&id=a&token=open&version=1", "+1peerjs?key=peerjs&id=b&token=open",
+        '0{"type":"OFFER","src":"x","dst":"b","payload":{"sdp":1}}', '1{"type":"HEARTBEAT"}',
+        '1{"type":"CANDIDATE","dst":"nobody","payload":null}', ">6",
+        "+2peerjs?key=peerjs&id=a&token=open", '2{"type":"LEAVE","dst":"b"}', "-1", ">9",
+    ]
+    notes = [
+        "+0y-webrtc?token=open", "+1y-webrtc?token=open",
+        '0{"type":"subscribe","topics":["a","b"]}', '1{"type":"subscribe","topics":["a"]}',
+        '0{"type":"publish","topic":"a","data":"x","clients":7}', '1{"type":"ping"}',
+        '0{"type":"unsubscribe","topics":["a"]}', "-1",
+    ]
+    plain = ["+0?token=open", "+1?room=x&token=open", "+2?room=x", '1{"event":"_offer"}', "2x",
+             "-1"]
+    for mood, (name, lines) in enumerate(
+            {"scaledrone": drone, "peerjs": peers, "y_webrtc": notes, "plain": plain}.items()):
+        script = "\n".join(lines).encode()
+        yield name, bytes([mood]) + script
+        yield name + "_token", bytes([mood + 4]) + script
+
+
 TARGETS = {"stun_message": stun_messages, "stream_framer": streams, "http_head": http_heads,
            "websocket_frames": websocket_frames, "turn_server": stories,
            "engineio_payload": engineio_payloads, "engineio_session": engineio_sessions,
-           "socketio_packet": socketio_packets}
+           "socketio_packet": socketio_packets, "dialect_sockets": dialect_conversations}
 
 
 def main():
