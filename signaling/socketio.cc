@@ -90,7 +90,6 @@ void Server::Core::on_close(Tick now, std::uint64_t tag, engineio::CloseReason r
   if (client == nullptr) return;
   // Whoever said goodbye or broke the rules is not coming back as the same one.
   const bool may_return = reason == engineio::CloseReason::kTransportClose ||
-                          reason == engineio::CloseReason::kTransportError ||
                           reason == engineio::CloseReason::kPingTimeout ||
                           reason == engineio::CloseReason::kTooSlow;
   const bool closing = client->closing;

@@ -148,6 +148,10 @@ TEST_F(SocketIoRecovery, NotForWhoSaidGoodbyeOrBrokeTheRules) {
   say(rude, "rude");
   settle();
   EXPECT_THAT(application_.gone, ElementsAre(1, 2, 3));
+  const Page beating = enter(4);  // it is the server that pings
+  server().on_message(now(), beating.connection, beating.tag, ws::Opcode::kText, "2");
+  settle();
+  EXPECT_THAT(application_.gone, ElementsAre(1, 2, 3, 4));
 }
 
 TEST_F(SocketIoRecovery, TakesOverFromAConnectionThatIsNotKnownToBeDead) {
