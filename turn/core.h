@@ -1,7 +1,9 @@
-// Server::Core: the inside of turn::Server. One class over three sources: server.cc dispatches,
-// requests.cc answers requests, relaying.cc forwards packets. Private to this room.
+// Server::Core: the inside of turn::Server. One class over several sources: server.cc dispatches,
+// allocate.cc and permit.cc answer the requests of TURN, answers.cc makes and signs responses,
+// relaying.cc forwards packets. Private to this room.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -31,6 +33,8 @@ struct Request {
   const Md5Digest* key = nullptr;  // signs the answer; none before authentication
 };
 using Outcome = Expected<void, stun::ErrorCode>;
+// Where a response is built: the longest is a challenge with a REALM of 763 bytes.
+using Room = std::array<std::uint8_t, 1280>;
 
 class Server::Core {
  public:
@@ -58,14 +62,10 @@ class Server::Core {
   void end(Allocation& allocation, Event::Ending ending, Sink& sink);
   void bury(Allocation& allocation);
 
-  // requests.cc: a method each; an error is answered by the caller.
-  void binding(const Request& request);
+  // allocate.cc: a method each; an error is answered by the caller.
   Outcome allocate(const Request& request);
   Outcome refresh(const Request& request);
-  Outcome create_permission(const Request& request);
-  Outcome channel_bind(const Request& request);
-
-  // requests.cc: their tools
+  // allocate.cc: their tools
   struct AllocateWish {
     Family family = Family::kIPv4;
     PortParity parity = PortParity::kAny;
@@ -78,6 +78,11 @@ class Server::Core {
                                                          const AllocateWish& wish);
   void answer_allocate(const Request& request, const Allocation& allocation);
   Expected<Allocation*, stun::ErrorCode> own_allocation(const Request& request);
+  seconds grant(std::optional<std::uint32_t> asked) const;
+
+  // permit.cc
+  Outcome create_permission(const Request& request);
+  Outcome channel_bind(const Request& request);
   struct Peer {
     Address address;  // on our side of a 1:1 NAT
     bool own = false;
@@ -85,9 +90,9 @@ class Server::Core {
   };
   Expected<Peer, stun::ErrorCode> judge_peer(const Address& named, const Allocation& from) const;
   void permit(Allocation& allocation, const Peer& peer, Tick now);
-  seconds grant(std::optional<std::uint32_t> asked) const;
 
-  // requests.cc: answers
+  // answers.cc
+  void binding(const Request& request);
   void answer(const Request& request, stun::Builder& builder);
   void answer_plainly(const Request& request);
   void refuse(const Request& request, stun::ErrorCode code,

@@ -1,7 +1,7 @@
 // turn::Server: one worker's STUN/TURN server as a state machine (RFC 8489, RFC 8656). It never
 // sees a socket or a clock: inputs are the calls below, outputs go to the Sink given with each.
 // Single thread. Relaying a packet allocates nothing, locks nothing and logs nothing; it lives in
-// relaying.cc. Requests live in requests.cc, one short function a method.
+// relaying.cc. Requests live in allocate.cc and permit.cc, one short function a method.
 #pragma once
 
 #include <cstdint>

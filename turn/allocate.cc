@@ -1,10 +1,8 @@
-// Requests: Binding (RFC 8489 section 6.3), Allocate, Refresh, CreatePermission and ChannelBind
-// (RFC 8656 sections 7 to 12), one short function a method.
+// Allocate and Refresh (RFC 8656 sections 7 and 8), and whose allocation a request is about.
 #include <algorithm>
 #include <array>
 #include <string>
 
-#include "base/check.h"
 #include "turn/core.h"
 
 namespace turnpike::turn {
@@ -16,9 +14,6 @@ using stun::Builder;
 using stun::Class;
 using stun::ErrorCode;
 using stun::MessageView;
-
-// Room for every response: the longest is a challenge with a REALM of 763 bytes.
-using Room = std::array<std::uint8_t, 1280>;
 
 std::optional<Family> family_of(std::uint8_t number) {
   if (number == 1) return Family::kIPv4;
@@ -56,17 +51,6 @@ void add_second_family_error(Builder& builder) {
 }
 
 }  // namespace
-
-void Server::Core::binding(const Request& request) {
-  const auto unsupported = unsupported_attributes(request.message);
-  if (unsupported.count > 0) return refuse(request, ErrorCode::kUnknownAttribute, unsupported);
-  if (!may_reply(request)) return;
-  Room room;
-  Builder builder = Builder::response(room, Class::kSuccess, request.message);
-  builder.xor_address(Attribute::kXorMappedAddress, request.path.remote);
-  statistics_.binding_responses.add();
-  answer(request, builder);
-}
 
 Outcome Server::Core::allocate(const Request& request) {
   if (const Allocation* existing = allocations_.find(request.path)) {
@@ -119,69 +103,6 @@ Outcome Server::Core::refresh(const Request& request) {
   Builder builder = Builder::response(room, Class::kSuccess, message);
   builder.u32(Attribute::kLifetime, static_cast<std::uint32_t>(lifetime.count()));
   answer(request, builder);
-  return {};
-}
-
-Outcome Server::Core::create_permission(const Request& request) {
-  const auto found = own_allocation(request);
-  if (!found) return unexpected(found.error());
-  Allocation& allocation = **found;
-  // Nothing is installed before every address has been judged (section 10.2).
-  std::array<Peer, MessageView::kMaxAttributes> peers;
-  std::size_t count = 0;
-  std::size_t additions = 0;
-  for (const MessageView::Entry& entry : request.message.entries()) {
-    if (entry.type != static_cast<std::uint16_t>(Attribute::kXorPeerAddress)) continue;
-    const auto named = request.message.xor_address_of(entry);
-    if (!named) return unexpected(ErrorCode::kBadRequest);
-    const auto peer = judge_peer(*named, allocation);
-    if (!peer) return unexpected(peer.error());
-    const bool repeated =
-        std::any_of(peers.begin(), peers.begin() + static_cast<std::ptrdiff_t>(count),
-                    [&](const Peer& other) { return other.address.ip == peer->address.ip; });
-    // One that has expired may be swept to make room, so it counts as new.
-    const bool lives = allocation.permissions.find_live(peer->address.ip, request.now.mono);
-    if (!repeated && !lives) ++additions;
-    peers[count++] = *peer;
-  }
-  if (count == 0) return unexpected(ErrorCode::kBadRequest);
-  if (!allocation.permissions.has_room_for(additions, request.now.mono)) {
-    return unexpected(ErrorCode::kInsufficientCapacity);
-  }
-  for (std::size_t i = 0; i < count; ++i) permit(allocation, peers[i], request.now);
-  answer_plainly(request);
-  return {};
-}
-
-Outcome Server::Core::channel_bind(const Request& request) {
-  const auto found = own_allocation(request);
-  if (!found) return unexpected(found.error());
-  Allocation& allocation = **found;
-  const auto number = request.message.channel_number();
-  const auto named = request.message.xor_address(Attribute::kXorPeerAddress);
-  const bool in_range =
-      number && *number >= kFirstChannelNumber && *number <= settings_->last_channel_number;
-  if (!in_range || !named || named->port == 0) return unexpected(ErrorCode::kBadRequest);
-  const auto peer = judge_peer(*named, allocation);
-  if (!peer) return unexpected(peer.error());
-  if (peer->own && !live_relays_.is_live(peer->address)) return unexpected(ErrorCode::kForbidden);
-
-  const MonoTime now = request.now.mono;
-  switch (allocation.channels.may_bind(*number, peer->address, now)) {
-    case Channels::Bind::kConflict:
-      return unexpected(ErrorCode::kBadRequest);
-    case Channels::Bind::kFull:
-      return unexpected(ErrorCode::kInsufficientCapacity);
-    case Channels::Bind::kPossible:
-      break;
-  }
-  const std::size_t additions = allocation.permissions.find_live(peer->address.ip, now) ? 0 : 1;
-  if (!allocation.permissions.has_room_for(additions, now)) {
-    return unexpected(ErrorCode::kInsufficientCapacity);
-  }
-  permit(allocation, *peer, request.now);
-  allocation.channels.bind({peer->address, *number, peer->own, now + kChannelLifetime});
-  answer_plainly(request);
   return {};
 }
 
@@ -269,81 +190,10 @@ Expected<Allocation*, ErrorCode> Server::Core::own_allocation(const Request& req
   return allocation;
 }
 
-Expected<Server::Core::Peer, ErrorCode> Server::Core::judge_peer(const Address& named,
-                                                                 const Allocation& from) const {
-  if (named.family() != from.family()) return unexpected(ErrorCode::kPeerAddressFamilyMismatch);
-  const IpAddress ip = canonical(named.ip);
-  const PeerPolicy::Verdict verdict = settings_->peers.judge(ip);
-  if (verdict == PeerPolicy::Verdict::kDenied) return unexpected(ErrorCode::kForbidden);
-  // An IPv4 address in IPv6 clothes: nothing that an IPv6 relay could reach.
-  if (ip.family() != from.family()) return unexpected(ErrorCode::kPeerAddressFamilyMismatch);
-  Peer peer;
-  peer.address = {settings_->external.to_local(ip), named.port};
-  peer.own = verdict == PeerPolicy::Verdict::kOwn;
-  peer.shown_as_external = peer.own || peer.address.ip != ip;
-  const auto& relay_ips = settings_->relay_ips;
-  const bool no_relay_there = !relay_ips.empty() && std::find(relay_ips.begin(), relay_ips.end(),
-                                                              peer.address.ip) == relay_ips.end();
-  if (peer.own && no_relay_there) return unexpected(ErrorCode::kForbidden);
-  return peer;
-}
-
-void Server::Core::permit(Allocation& allocation, const Peer& peer, Tick now) {
-  allocation.permissions.install(
-      {peer.address.ip, peer.own, peer.shown_as_external, now.mono + kPermissionLifetime});
-}
-
 // RFC 8656 section 7.2: never less than the default, never more than the maximum.
 seconds Server::Core::grant(std::optional<std::uint32_t> asked) const {
   const seconds wanted = asked ? seconds(*asked) : settings_->default_lifetime;
   return std::max(settings_->default_lifetime, std::min(wanted, settings_->max_lifetime));
-}
-
-void Server::Core::answer(const Request& request, Builder& builder) {
-  if (request.key != nullptr) builder.message_integrity(*request.key);
-  if (request.message.has(Attribute::kFingerprint)) builder.fingerprint();
-  const ByteView bytes = builder.finish();
-  CHECK(!bytes.empty());
-  request.sink.to_client(request.path, Parts{bytes, {}, 0});
-}
-
-void Server::Core::answer_plainly(const Request& request) {
-  Room room;
-  Builder builder = Builder::response(room, Class::kSuccess, request.message);
-  answer(request, builder);
-}
-
-void Server::Core::refuse(const Request& request, ErrorCode code,
-                          const MessageView::UnknownTypes& unknown) {
-  if (!may_reply(request)) return;
-  Room room;
-  Builder builder = Builder::response(room, Class::kError, request.message);
-  builder.error(code);
-  if (code == ErrorCode::kUnauthorized || code == ErrorCode::kStaleNonce) {
-    const auto nonce = nonces_.make(request.now.wall, request.path.remote);
-    builder.text(Attribute::kRealm, settings_->credentials.realm())
-        .text(Attribute::kNonce, nonce.view());
-    statistics_.unauthorized_responses.add();
-  }
-  if (unknown.count > 0) {
-    builder.unknown_attributes(std::span(unknown.types).first(unknown.count));
-  }
-  statistics_.error_responses.add();
-  Event event;
-  event.code = static_cast<std::uint16_t>(code);
-  event.method = request.message.method();
-  event.path = &request.path;
-  event.username = request.name;
-  request.sink.report(event);
-  answer(request, builder);
-}
-
-// Who is authenticated gets every answer, and who has a connection is where he says he is.
-bool Server::Core::may_reply(const Request& request) {
-  if (request.key != nullptr || request.path.transport != Transport::kUdp) return true;
-  if (throttle_.allow(request.path.remote.ip, request.now.mono)) return true;
-  statistics_.replies_throttled.add();
-  return false;
 }
 
 }  // namespace turnpike::turn
