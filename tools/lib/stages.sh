@@ -12,7 +12,7 @@ threaded_tests+='|test_loopback'
 release_tests='zero_allocation_test'
 ctest_runner=()
 
-all_stages=(tidy dev lint tsan release zero-alloc command-line interop npm fuzz browser)
+all_stages=(tidy dev lint tsan release zero-alloc command-line interop conformance npm fuzz browser)
 
 stage_help() {
   cat <<'TXT'
@@ -24,6 +24,7 @@ stage_help() {
   zero-alloc    a million relayed packets on that binary, no allocation
   command-line  options, exit codes, signals
   interop       coturn's clients, aioice, NAT in network namespaces
+  conformance   what the RFCs ask, row by row, on the running binary
   npm           conversations of the real npm clients: Socket.IO 1 to 4, ScaleDrone, PeerJS, ws
   fuzz          every fuzz target for ten seconds
   browser       Chromium in calls over each transport, and in the tutorials' conversations
@@ -132,7 +133,7 @@ stage_zero_alloc() {
 
 # interop_tests STAGE MODULE...: Debian's own Python, which has python3-aioice.
 interop_tests() (
-  export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/interop
+  export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/interop:tests/conformance
   local stage=$1
   shift
   python_tests "$stage" /usr/bin/python3 -m unittest --verbose "$@"
@@ -150,6 +151,14 @@ stage_interop() {
   mapfile -t modules < <(find tests/interop -name "test_*.py" -printf "%f\n" | sed "s/\.py$//" |
     grep -vx test_command_line | sort)
   interop_tests interop "${modules[@]}"
+}
+
+stage_conformance() {
+  local -a modules
+  release_binary
+  mapfile -t modules < <(find tests/conformance -name "test_*.py" -printf "%f\n" |
+    sed "s/\.py$//" | sort)
+  interop_tests conformance "${modules[@]}"
 }
 
 stage_fuzz() {
