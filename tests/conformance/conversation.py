@@ -109,7 +109,7 @@ class Conversation(unittest.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         options = ["--workers", "1", "--user", f"{USER}:{PASSWORD}", "--realm", REALM_NAME,
-                   "--allow-peer", "127.0.0.0/8", *cls.OPTIONS]
+                   "--allowed-peer-ip", "127.0.0.0/8", *cls.OPTIONS]
         cls.server = Server(*options, ips=cls.IPS, tls=cls.TLS)
         cls.enterClassContext(cls.server)
 
