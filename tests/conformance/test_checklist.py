@@ -115,7 +115,8 @@ class Checklist(unittest.TestCase):
 
 class TheCheckItself(unittest.TestCase):
     def test_reads_rows(self):
-        text = "\n## Checklist\n\n| # | a | b | c |\n| 7 | Two words | 8489 6.3.1, 14.8 | `x`, `Y.Z` |\n"
+        text = ("\n## Checklist\n\n| # | a | b | c |\n"
+                "| 7 | Two words | 8489 6.3.1, 14.8 | `x`, `Y.Z` |\n")
         self.assertEqual(checklist(text), [(7, "Two words", "8489 6.3.1, 14.8", ["x", "Y.Z"])])
 
     def test_reads_sections(self):
