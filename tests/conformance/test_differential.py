@@ -47,8 +47,8 @@ class Coturn:
              "--relay-threads", "1", "--lt-cred-mech", "--user", f"{USER}:{PASSWORD}",
              "--user", f"{SECOND_USER}:{SECOND_PASSWORD}", "--realm", REALM_NAME,
              "--allow-loopback-peers", "--mobility", "--no-software-attribute",
-             "--no-stun-backward-compatibility", "--response-origin-only-with-rfc5780", "--userdb", self.folder + "/db",
-             "--pidfile", self.folder + "/pid", "--no-stdout-log", "--simple-log",
+             "--no-stun-backward-compatibility", "--response-origin-only-with-rfc5780",
+             "--userdb", self.folder + "/db", "--pidfile", self.folder + "/pid", "--no-stdout-log", "--simple-log",
              "--log-file", "/dev/null"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + START_SECONDS
