@@ -2,6 +2,7 @@
 //
 //   TURNPIKE_BINARY   the server under test (build/release/turnpike)
 //   CHROMIUM          the browser (/usr/bin/chromium)
+//   TUTORIALS_DIR     the texts of five tutorials, for tutorials_own_test.js (none: skipped)
 
 import { Chromium } from "./chromium.js";
 import { runAll } from "./testing.js";
@@ -13,6 +14,7 @@ import "./call_test.js";
 import "./trouble_test.js";
 import "./pictures_test.js";
 import "./tutorials_test.js";
+import "./tutorials_own_test.js";
 
 async function main() {
   const server = await Turnpike.start();

@@ -122,7 +122,9 @@ export class Turnpike {
       "--state-dir": join(this.#folder, "state"),
       ...this.#options,
     };
-    this.#process = spawn(binaryPath(), Object.entries(options).flat().map(String), {
+    const words = Object.entries(options).flatMap(
+      ([name, value]) => [value].flat().flatMap((one) => [name, String(one)]));
+    this.#process = spawn(binaryPath(), words, {
       stdio: ["ignore", "pipe", "pipe"],
       env: plainEnvironment(),
     });
@@ -153,7 +155,7 @@ function plainEnvironment() {
 }
 
 // Ports that were free a moment ago. All are held at once, so that they differ.
-async function freePorts(count) {
+export async function freePorts(count) {
   const holders = [];
   for (let i = 0; i < count; i += 1) {
     const holder = createServer();
