@@ -14,9 +14,9 @@ import zlib
 from conversation import PASSWORD, REALM_NAME, USER, attribute, error_of, stun
 from turnclient import (ALLOCATE, BINDING, CHANNEL_BIND, CHANNEL_NUMBER, COOKIE,
                         CREATE_PERMISSION, DATA_VALUE, ERROR, EVEN_PORT, FINGERPRINT, INDICATION,
-                        LIFETIME, MESSAGE_INTEGRITY, NONCE, REALM, REFRESH, REQUESTED_ADDRESS_FAMILY,
-                        REQUESTED_TRANSPORT, SEND, SUCCESS, USERNAME, XOR_PEER_ADDRESS, Message,
-                        read_xor_address, xor_address)
+                        LIFETIME, MESSAGE_INTEGRITY, NONCE, REALM, REFRESH,
+                        REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, SEND, SUCCESS, USERNAME,
+                        XOR_PEER_ADDRESS, Message, read_xor_address, xor_address)
 
 SECOND_USER, SECOND_PASSWORD = "bob", "battery staple"
 ADDITIONAL, TOKEN, DONT_FRAGMENT, MOBILITY_TICKET = 0x8000, 0x0022, 0x001A, 0x8030

@@ -48,7 +48,8 @@ class Coturn:
              "--user", f"{SECOND_USER}:{SECOND_PASSWORD}", "--realm", REALM_NAME,
              "--allow-loopback-peers", "--mobility", "--no-software-attribute",
              "--no-stun-backward-compatibility", "--response-origin-only-with-rfc5780",
-             "--userdb", self.folder + "/db", "--pidfile", self.folder + "/pid", "--no-stdout-log", "--simple-log",
+             "--userdb", self.folder + "/db",
+             "--pidfile", self.folder + "/pid", "--no-stdout-log", "--simple-log",
              "--log-file", "/dev/null"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + START_SECONDS
