@@ -2,6 +2,7 @@
 //
 //   TURNPIKE_BINARY   the server under test (build/release/turnpike)
 //   CHROMIUM          the browser (/usr/bin/chromium)
+//   FIREFOX           the other browser (/usr/bin/firefox-esr)
 //   TUTORIALS_DIR     the texts of five tutorials, for tutorials_own_test.js (none: skipped)
 
 import { Chromium } from "./chromium.js";
@@ -10,6 +11,7 @@ import { binaryPath, Turnpike } from "./turnpike.js";
 
 import "./pages_test.js";
 import "./relay_test.js";
+import "./paths_test.js";
 import "./call_test.js";
 import "./trouble_test.js";
 import "./pictures_test.js";

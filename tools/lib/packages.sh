@@ -29,9 +29,9 @@ test_packages() {
     clang clang-tidy clang-format coturn python3-aioice libnss3-tools iproute2 iptables \
     python3-aiortc python3-gi gir1.2-nice-0.1 golang-go golang-github-pion-webrtc.v3-dev
   case "$(distribution)" in
-    "debian bookworm") printf '%s\n' libclang-rt-14-dev chromium ;;
-    debian*) printf '%s\n' libclang-rt-dev chromium ;;
-    # Ubuntu's chromium is a snap, which a headless test cannot start: bring your own browser.
+    "debian bookworm") printf '%s\n' libclang-rt-14-dev chromium firefox-esr ;;
+    debian*) printf '%s\n' libclang-rt-dev chromium firefox-esr ;;
+    # Ubuntu's browsers are snaps, which a headless test cannot start: bring your own.
     *) printf '%s\n' libclang-rt-18-dev ;;
   esac
 }

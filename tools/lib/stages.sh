@@ -27,7 +27,7 @@ stage_help() {
   conformance   what the RFCs ask, row by row, on the running binary
   npm           conversations of the real npm clients: Socket.IO 1 to 4, ScaleDrone, PeerJS, ws
   fuzz          every fuzz target for ten seconds
-  browser       Chromium in calls over each transport, and in the tutorials' conversations
+  browser       Chromium and Firefox in calls over each transport, and the tutorials' conversations
 TXT
 }
 
