@@ -48,6 +48,7 @@ constexpr std::array kAttributes = {
     AttributeRow{Attribute::kIceControlling, "ICE-CONTROLLING"},
     AttributeRow{Attribute::kResponseOrigin, "RESPONSE-ORIGIN"},
     AttributeRow{Attribute::kOtherAddress, "OTHER-ADDRESS"},
+    AttributeRow{Attribute::kMobilityTicket, "MOBILITY-TICKET"},
 };
 
 struct ErrorRow {
@@ -60,6 +61,7 @@ constexpr std::array kErrors = {
     ErrorRow{ErrorCode::kBadRequest, "Bad Request"},
     ErrorRow{ErrorCode::kUnauthorized, "Unauthorized"},
     ErrorRow{ErrorCode::kForbidden, "Forbidden"},
+    ErrorRow{ErrorCode::kMobilityForbidden, "Mobility Forbidden"},
     ErrorRow{ErrorCode::kUnknownAttribute, "Unknown Attribute"},
     ErrorRow{ErrorCode::kAllocationMismatch, "Allocation Mismatch"},
     ErrorRow{ErrorCode::kStaleNonce, "Stale Nonce"},
@@ -67,6 +69,8 @@ constexpr std::array kErrors = {
     ErrorRow{ErrorCode::kWrongCredentials, "Wrong Credentials"},
     ErrorRow{ErrorCode::kUnsupportedTransportProtocol, "Unsupported Transport Protocol"},
     ErrorRow{ErrorCode::kPeerAddressFamilyMismatch, "Peer Address Family Mismatch"},
+    ErrorRow{ErrorCode::kConnectionAlreadyExists, "Connection Already Exists"},
+    ErrorRow{ErrorCode::kConnectionTimeoutOrFailure, "Connection Timeout or Failure"},
     ErrorRow{ErrorCode::kAllocationQuotaReached, "Allocation Quota Reached"},
     ErrorRow{ErrorCode::kServerError, "Server Error"},
     ErrorRow{ErrorCode::kInsufficientCapacity, "Insufficient Capacity"},

@@ -70,6 +70,7 @@ enum class Attribute : std::uint16_t {
   kIceControlling = 0x802A,
   kResponseOrigin = 0x802B,
   kOtherAddress = 0x802C,
+  kMobilityTicket = 0x8030,
 };
 
 constexpr bool is_comprehension_required(std::uint16_t type) { return type < 0x8000; }
@@ -81,6 +82,7 @@ enum class ErrorCode : std::uint16_t {
   kBadRequest = 400,
   kUnauthorized = 401,
   kForbidden = 403,
+  kMobilityForbidden = 405,
   kUnknownAttribute = 420,
   kAllocationMismatch = 437,
   kStaleNonce = 438,
@@ -88,6 +90,8 @@ enum class ErrorCode : std::uint16_t {
   kWrongCredentials = 441,
   kUnsupportedTransportProtocol = 442,
   kPeerAddressFamilyMismatch = 443,
+  kConnectionAlreadyExists = 446,
+  kConnectionTimeoutOrFailure = 447,
   kAllocationQuotaReached = 486,
   kServerError = 500,
   kInsufficientCapacity = 508,

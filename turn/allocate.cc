@@ -61,7 +61,7 @@ Outcome Server::Core::allocate(const Request& request) {
     answer_allocate(request, *existing);
     return {};
   }
-  const auto wish = read_allocate_wish(request.message);
+  const auto wish = read_allocate_wish(request);
   if (!wish) return unexpected(wish.error());
   const auto opened = open_allocation(request, *wish);
   if (!opened) return unexpected(opened.error());
@@ -108,13 +108,12 @@ Outcome Server::Core::refresh(const Request& request) {
 
 // Steps 3 to 9 of RFC 8656 section 7.2; what we do not offer at all was refused with 420 before.
 Expected<Server::Core::AllocateWish, ErrorCode> Server::Core::read_allocate_wish(
-    const MessageView& message) const {
+    const Request& request) const {
+  const MessageView& message = request.message;
   AllocateWish wish;
-  const auto transport = message.requested_transport();
-  if (!transport) return unexpected(ErrorCode::kBadRequest);
-  if (*transport != stun::kProtocolUdp) {
-    return unexpected(ErrorCode::kUnsupportedTransportProtocol);
-  }
+  const auto protocol = read_transport(request);
+  if (!protocol) return unexpected(protocol.error());
+  wish.protocol = *protocol;
   const bool names_family = message.has(Attribute::kRequestedAddressFamily);
   const bool names_second = message.has(Attribute::kAdditionalAddressFamily);
   if ((names_family && names_second) ||
@@ -140,6 +139,25 @@ Expected<Server::Core::AllocateWish, ErrorCode> Server::Core::read_allocate_wish
   return wish;
 }
 
+// A TCP allocation wants a control connection that is a stream, and nothing that is about datagrams
+// (RFC 6062 section 5.1).
+Expected<RelayProtocol, ErrorCode> Server::Core::read_transport(const Request& request) const {
+  const MessageView& message = request.message;
+  const auto transport = message.requested_transport();
+  if (!transport) return unexpected(ErrorCode::kBadRequest);
+  if (*transport == stun::kProtocolUdp) return RelayProtocol::kUdp;
+  if (*transport != stun::kProtocolTcp || !settings_->tcp_relay) {
+    return unexpected(ErrorCode::kUnsupportedTransportProtocol);
+  }
+  const bool about_datagrams = message.has(Attribute::kDontFragment) ||
+                               message.has(Attribute::kEvenPort) ||
+                               message.has(Attribute::kReservationToken);
+  if (about_datagrams || !is_stream(request.path.transport)) {
+    return unexpected(ErrorCode::kBadRequest);
+  }
+  return RelayProtocol::kTcp;
+}
+
 Expected<Allocation*, ErrorCode> Server::Core::open_allocation(const Request& request,
                                                                const AllocateWish& wish) {
   if (allocations_.full()) return unexpected(ErrorCode::kInsufficientCapacity);
@@ -153,7 +171,11 @@ Expected<Allocation*, ErrorCode> Server::Core::open_allocation(const Request& re
   }
   Allocation& allocation = allocations_.create(request.path, request.name);
   statistics_.allocations.add();
-  const auto relay = request.sink.open_relay({wish.family, wish.parity, allocation.handle.pack()});
+  if (wish.protocol == RelayProtocol::kTcp) {
+    allocation.tcp = std::make_unique<TcpSide>(kMaxPermissionsPerAllocation);
+  }
+  const auto relay =
+      request.sink.open_relay({wish.family, wish.parity, allocation.handle.pack(), wish.protocol});
   if (!relay) {
     bury(allocation);
     return unexpected(relay.error() == RelayError::kFamilyNotSupported

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -19,6 +20,7 @@
 #include "base/timer_wheel.h"
 #include "stun/message.h"
 #include "turn/channels.h"
+#include "turn/data_connections.h"
 #include "turn/path.h"
 #include "turn/permissions.h"
 #include "turn/sink.h"
@@ -36,6 +38,7 @@ struct Allocation
   Path path;
   Permissions permissions;
   Channels channels;
+  std::unique_ptr<TcpSide> tcp;  // of a TCP allocation; null for the others
 
   Address relayed;   // where the socket is bound
   Address external;  // what the client was told: the same but behind a 1:1 NAT
@@ -55,6 +58,9 @@ struct Allocation
 struct Holder {
   std::string name;
   boost::intrusive::list<Allocation, boost::intrusive::constant_time_size<false>> held;
+  // Of all its TCP allocations; and when it may connect as often as ever again.
+  std::uint32_t data_connections = 0;
+  MonoTime connects_full_at;
 };
 
 class Allocations {

@@ -1,6 +1,7 @@
 // Server::Core: the inside of turn::Server. One class over several sources: server.cc dispatches,
-// allocate.cc and permit.cc answer the requests of TURN, answers.cc makes and signs responses,
-// relaying.cc forwards packets. Private to this room.
+// allocate.cc and permit.cc answer the requests of TURN, tcp_relay.cc those of TCP
+// allocations, answers.cc makes and signs responses, relaying.cc forwards packets. Private to this
+// room.
 #pragma once
 
 #include <array>
@@ -17,6 +18,7 @@
 #include "turn/allocation.h"
 #include "turn/authenticator.h"
 #include "turn/channel_data.h"
+#include "turn/data_connections.h"
 #include "turn/revocations.h"
 #include "turn/server.h"
 #include "turn/throttle.h"
@@ -50,10 +52,17 @@ class Server::Core {
   const Statistics& statistics() const { return statistics_; }
   Audit audit();
 
+  // tcp_relay.cc
+  void on_connected(Tick now, DataName name, ConnectOutcome outcome, Sink& sink);
+  DataName on_accepted(Tick now, std::uint64_t owner, const Address& peer, Sink& sink);
+  void on_data_ended(DataName name);
+
   // relaying.cc
   void on_peer(Tick now, std::uint64_t owner, const Address& peer, const Run& run, Sink& sink);
 
  private:
+  enum TimerKind : std::uint32_t { kAllocationTimer, kDataConnectionTimer };
+
   // server.cc
   void on_message(Tick now, const Path& path, const Run& packet, Sink& sink);
   void on_request(const Request& request);
@@ -69,11 +78,12 @@ class Server::Core {
   struct AllocateWish {
     Family family = Family::kIPv4;
     PortParity parity = PortParity::kAny;
+    RelayProtocol protocol = RelayProtocol::kUdp;
     seconds lifetime{0};
     bool second_family = false;
   };
-  Expected<AllocateWish, stun::ErrorCode> read_allocate_wish(
-      const stun::MessageView& message) const;
+  Expected<AllocateWish, stun::ErrorCode> read_allocate_wish(const Request& request) const;
+  Expected<RelayProtocol, stun::ErrorCode> read_transport(const Request& request) const;
   Expected<Allocation*, stun::ErrorCode> open_allocation(const Request& request,
                                                          const AllocateWish& wish);
   void answer_allocate(const Request& request, const Allocation& allocation);
@@ -89,7 +99,20 @@ class Server::Core {
     bool shown_as_external = false;
   };
   Expected<Peer, stun::ErrorCode> judge_peer(const Address& named, const Allocation& from) const;
-  void permit(Allocation& allocation, const Peer& peer, Tick now);
+  static void permit(Permissions& permissions, const Peer& peer, Tick now);
+
+  // tcp_relay.cc
+  Outcome connect(const Request& request);
+  Outcome connection_bind(const Request& request);
+  void fail_connect(DataConnection& connection, Sink& sink);
+  void answer_connect(const DataConnection& connection, stun::Builder& builder, Sink& sink);
+  void on_data_late(DataConnection& connection, Sink& sink);
+  void close_data_connections(Allocation& allocation, Sink& sink);
+  bool is_tcp_port_allowed(std::uint16_t port) const;
+  bool may_open_data_connection(const Allocation& allocation) const;
+  DataConnection& open_data_connection(Allocation& allocation, const Address& peer);
+  void forget_data_connection(DataConnection& connection);
+  Allocation& allocation_of(const DataConnection& connection);
 
   // answers.cc
   void binding(const Request& request);
@@ -121,12 +144,14 @@ class Server::Core {
   const std::shared_ptr<const Settings> settings_;
   Quota& quota_;
   const LiveRelays& live_relays_;
+  const LiveRelays& live_tcp_relays_;
   const stun::NonceSource nonces_;
   Throttle throttle_;
   Revocations revocations_;
   Authenticator authenticator_;
   TimerWheel wheel_;
   Allocations allocations_;
+  DataConnections data_connections_;
   Statistics statistics_;
   std::uint64_t indication_seed_ = 0;
   std::uint64_t indications_ = 0;

@@ -21,6 +21,7 @@ Outcome Server::Core::create_permission(const Request& request) {
   const auto found = own_allocation(request);
   if (!found) return unexpected(found.error());
   Allocation& allocation = **found;
+  Permissions& permissions = allocation.tcp ? allocation.tcp->permissions : allocation.permissions;
   // Nothing is installed before every address has been judged (section 10.2).
   std::array<Peer, MessageView::kMaxAttributes> peers;
   std::size_t count = 0;
@@ -35,15 +36,15 @@ Outcome Server::Core::create_permission(const Request& request) {
         std::any_of(peers.begin(), peers.begin() + static_cast<std::ptrdiff_t>(count),
                     [&](const Peer& other) { return other.address.ip == peer->address.ip; });
     // One that has expired may be swept to make room, so it counts as new.
-    const bool lives = allocation.permissions.find_live(peer->address.ip, request.now.mono);
+    const bool lives = permissions.find_live(peer->address.ip, request.now.mono);
     if (!repeated && !lives) ++additions;
     peers[count++] = *peer;
   }
   if (count == 0) return unexpected(ErrorCode::kBadRequest);
-  if (!allocation.permissions.has_room_for(additions, request.now.mono)) {
+  if (!permissions.has_room_for(additions, request.now.mono)) {
     return unexpected(ErrorCode::kInsufficientCapacity);
   }
-  for (std::size_t i = 0; i < count; ++i) permit(allocation, peers[i], request.now);
+  for (std::size_t i = 0; i < count; ++i) permit(permissions, peers[i], request.now);
   answer_plainly(request);
   return {};
 }
@@ -52,6 +53,8 @@ Outcome Server::Core::channel_bind(const Request& request) {
   const auto found = own_allocation(request);
   if (!found) return unexpected(found.error());
   Allocation& allocation = **found;
+  // Channels carry datagrams.
+  if (allocation.tcp) return unexpected(ErrorCode::kForbidden);
   const auto number = request.message.channel_number();
   const auto named = request.message.xor_address(Attribute::kXorPeerAddress);
   const bool in_range =
@@ -74,7 +77,7 @@ Outcome Server::Core::channel_bind(const Request& request) {
   if (!allocation.permissions.has_room_for(additions, now)) {
     return unexpected(ErrorCode::kInsufficientCapacity);
   }
-  permit(allocation, *peer, request.now);
+  permit(allocation.permissions, *peer, request.now);
   allocation.channels.bind({peer->address, *number, peer->own, now + kChannelLifetime});
   answer_plainly(request);
   return {};
@@ -99,8 +102,8 @@ Expected<Server::Core::Peer, ErrorCode> Server::Core::judge_peer(const Address& 
   return peer;
 }
 
-void Server::Core::permit(Allocation& allocation, const Peer& peer, Tick now) {
-  allocation.permissions.install(
+void Server::Core::permit(Permissions& permissions, const Peer& peer, Tick now) {
+  permissions.install(
       {peer.address.ip, peer.own, peer.shown_as_external, now.mono + kPermissionLifetime});
 }
 

@@ -22,7 +22,6 @@ using stun::Method;
 constexpr std::array kNotOffered = {
     Attribute::kReservationToken,
     Attribute::kDontFragment,
-    Attribute::kConnectionId,
     Attribute::kUserhash,
 };
 
@@ -31,8 +30,11 @@ bool is_not_offered(std::uint16_t type) {
                      [type](Attribute a) { return static_cast<std::uint16_t>(a) == type; });
 }
 
-bool is_turn_request(std::uint16_t method) {
+bool is_turn_request(std::uint16_t method, const Settings& settings) {
   switch (static_cast<Method>(method)) {
+    case Method::kConnect:
+    case Method::kConnectionBind:
+      return settings.tcp_relay;
     case Method::kAllocate:
     case Method::kRefresh:
     case Method::kCreatePermission:
@@ -42,6 +44,12 @@ bool is_turn_request(std::uint16_t method) {
       return false;
   }
 }
+
+class NoRelays final : public LiveRelays {
+ public:
+  bool is_live(const Address&) const override { return false; }
+};
+const NoRelays kNoRelays;
 
 }  // namespace
 
@@ -61,11 +69,14 @@ Server::Core::Core(std::shared_ptr<const Settings> settings, const Shared& share
     : settings_(std::move(settings)),
       quota_(shared.quota),
       live_relays_(shared.live_relays),
+      live_tcp_relays_(shared.live_tcp_relays != nullptr ? *shared.live_tcp_relays : kNoRelays),
       nonces_(settings_->nonce_key, settings_->nonce_lifetime),
       throttle_(settings_->unauthorized_replies_per_second, settings_->unauthorized_burst),
       revocations_(kMaxRevokedNames),
       authenticator_(settings_->credentials, revocations_, nonces_),
       allocations_(settings_->max_allocations),
+      data_connections_(settings_->tcp_relay ? settings_->max_data_connections : 0,
+                        {shared.worker, shared.workers}, shared.random),
       indication_seed_(shared.random.u64()) {}
 
 void Server::Core::on_client(Tick now, const Path& path, const Run& run, Sink& sink) {
@@ -105,7 +116,8 @@ void Server::Core::on_message(Tick now, const Path& path, const Run& packet, Sin
 // whoever forged the source. Authentication comes before unknown attributes (RFC 8489 section 6.3).
 void Server::Core::on_request(const Request& request) {
   if (request.message.is(Class::kRequest, Method::kBinding)) return binding(request);
-  if (!is_turn_request(request.message.method())) return statistics_.dropped_malformed.add();
+  if (!is_turn_request(request.message.method(), *settings_))
+    return statistics_.dropped_malformed.add();
 
   const Authenticator::Verdict who =
       authenticator_.judge(request.message, request.path, request.now, expiry_rule(request));
@@ -122,6 +134,13 @@ void Server::Core::on_request(const Request& request) {
 Credentials::Expired Server::Core::expiry_rule(const Request& request) {
   if (request.message.is(Class::kRequest, Method::kAllocate)) return Credentials::Expired::kRefused;
   const Allocation* allocation = allocations_.find(request.path);
+  if (request.message.is(Class::kRequest, Method::kConnectionBind)) {
+    // It comes on a new connection; and of other workers' holders this one knows nothing.
+    const auto id = request.message.u32(Attribute::kConnectionId).value_or(0);
+    if (!data_connections_.is_ours(id)) return Credentials::Expired::kAccepted;
+    const DataConnection* connection = data_connections_.find_id(id);
+    if (connection != nullptr) allocation = &allocation_of(*connection);
+  }
   const auto username = request.message.text(Attribute::kUsername);
   const bool holds =
       allocation != nullptr && username && allocation->holder->name == identify(*username).name;
@@ -138,6 +157,10 @@ Outcome Server::Core::answer_method(const Request& request) {
       return create_permission(request);
     case Method::kChannelBind:
       return channel_bind(request);
+    case Method::kConnect:
+      return connect(request);
+    case Method::kConnectionBind:
+      return connection_bind(request);
     default:
       CHECK(false);  // is_turn_request() lists the cases above
   }
@@ -151,6 +174,12 @@ void Server::Core::on_client_gone(const Path& path, Sink& sink) {
 
 void Server::Core::on_time(Tick now, Sink& sink) {
   while (const Timer* timer = wheel_.take_expired(now.mono)) {
+    if (timer->kind() == kDataConnectionTimer) {
+      DataConnection* connection = data_connections_.find({timer->subject()});
+      CHECK(connection != nullptr);
+      on_data_late(*connection, sink);
+      continue;
+    }
     Allocation* allocation = allocations_.find(Handle<Allocation>::unpack(timer->subject()));
     CHECK(allocation != nullptr);  // a timer lives inside what it times
     end(*allocation, Event::Ending::kExpired, sink);
@@ -170,6 +199,7 @@ void Server::Core::shut_down(Sink& sink) {
 }
 
 void Server::Core::end(Allocation& allocation, Event::Ending ending, Sink& sink) {
+  close_data_connections(allocation, sink);
   sink.close_relay(allocation.relay);
   Event event;
   event.kind = Event::Kind::kAllocationEnded;
@@ -195,7 +225,9 @@ Server::Audit Server::Core::audit() {
     ++audit.allocations;
     audit.permissions += allocation.permissions.size();
     audit.channels += allocation.channels.size();
+    if (allocation.tcp) audit.permissions += allocation.tcp->permissions.size();
   });
+  audit.data_connections = data_connections_.size();
   return audit;
 }
 
@@ -210,6 +242,13 @@ void Server::on_peer(Tick now, std::uint64_t owner, const Address& peer, const R
                      Sink& sink) {
   core_->on_peer(now, owner, peer, run, sink);
 }
+void Server::on_connected(Tick now, DataName data, ConnectOutcome outcome, Sink& sink) {
+  core_->on_connected(now, data, outcome, sink);
+}
+DataName Server::on_accepted(Tick now, std::uint64_t owner, const Address& peer, Sink& sink) {
+  return core_->on_accepted(now, owner, peer, sink);
+}
+void Server::on_data_ended(DataName data) { core_->on_data_ended(data); }
 void Server::on_client_gone(Tick, const Path& path, Sink& sink) {
   core_->on_client_gone(path, sink);
 }

@@ -24,6 +24,12 @@
 
 namespace turnpike::turn {
 
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;
+  bool operator==(const PortRange&) const = default;
+};
+
 // One configuration, immutable, shared by all workers.
 struct Settings {
   explicit Settings(Credentials::Source source) : credentials(std::move(source)) {}
@@ -44,11 +50,22 @@ struct Settings {
   std::uint32_t unauthorized_replies_per_second = 1000;
   std::uint32_t unauthorized_burst = 2000;
   std::uint32_t max_allocations = 1u << 20;  // of one worker
+
+  // TCP allocations (RFC 6062): whether there are any, and the peers' ports below 1024 that guests
+  // may connect to.
+  bool tcp_relay = false;
+  std::vector<PortRange> allowed_low_tcp_ports;
+  std::uint32_t max_data_connections = 4096;  // of one worker
 };
 
 inline constexpr std::size_t kMaxPermissionsPerAllocation = 1024;
 inline constexpr std::size_t kMaxChannelsPerAllocation = 1024;
 inline constexpr std::size_t kMaxRevokedNames = 65536;
+inline constexpr std::uint32_t kMaxDataConnectionsPerAllocation = 64;
+inline constexpr std::uint32_t kMaxDataConnectionsPerHolder = 256;  // in one worker
+// RFC 6062 section 5.2: at least thirty seconds to connect, and thirty until ConnectionBind.
+inline constexpr seconds kConnectTimeout{30};
+inline constexpr seconds kBindTimeout{30};
 inline constexpr seconds kPermissionLifetime{300};
 inline constexpr seconds kChannelLifetime{600};
 
@@ -59,6 +76,10 @@ class Server {
     Quota& quota;
     const LiveRelays& live_relays;
     Random& random;
+    // Of TCP allocations; null: there are none.
+    const LiveRelays* live_tcp_relays = nullptr;
+    std::uint32_t worker = 0;
+    std::uint32_t workers = 1;
   };
   Server(std::shared_ptr<const Settings> settings, Shared shared);
   ~Server();  // the sockets are the driver's: call shut_down() first to have them closed
@@ -69,6 +90,12 @@ class Server {
   void on_client(Tick now, const Path& path, const Run& run, Sink& sink);
   // Datagrams that arrived at a relayed transport address. `owner` is RelayWish::owner.
   void on_peer(Tick now, std::uint64_t owner, const Address& peer, const Run& run, Sink& sink);
+  // The outcome of Sink::connect.
+  void on_connected(Tick now, DataName data, ConnectOutcome outcome, Sink& sink);
+  // A peer has connected to a relayed transport address. An empty name: close it at once.
+  DataName on_accepted(Tick now, std::uint64_t owner, const Address& peer, Sink& sink);
+  // A spliced pair is over.
+  void on_data_ended(DataName data);
   // The connection is gone: its allocation ends at once.
   void on_client_gone(Tick now, const Path& path, Sink& sink);
   // Fires what is due. Call when next_deadline() has passed.
@@ -90,6 +117,7 @@ class Server {
     std::size_t allocations = 0;
     std::size_t permissions = 0;
     std::size_t channels = 0;
+    std::size_t data_connections = 0;
     std::size_t revoked_names = 0;
   };
   Audit audit() const;

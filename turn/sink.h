@@ -34,17 +34,29 @@ struct RelayHandle {
 // EVEN-PORT (RFC 8656 section 18.6), for clients that put RTP on an even port.
 enum class PortParity : std::uint8_t { kAny, kEven };
 
+// What peers speak to the relayed transport address: datagrams, or connections (RFC 6062).
+enum class RelayProtocol : std::uint8_t { kUdp, kTcp };
+
 struct RelayWish {
   Family family = Family::kIPv4;
   PortParity parity = PortParity::kAny;
   // Comes back with every packet of this relay: Server::on_peer's `owner`.
   std::uint64_t owner = 0;
+  RelayProtocol protocol = RelayProtocol::kUdp;
 };
 struct Relay {
   RelayHandle handle;
   Address address;  // where the socket is bound, before any external mapping
 };
 enum class RelayError : std::uint8_t { kFamilyNotSupported, kNoPortLeft, kNoResources };
+
+// A data connection of a TCP allocation (RFC 6062), as server and driver name it to each other.
+struct DataName {
+  std::uint64_t value = 0;  // 0 names nothing
+  explicit operator bool() const { return value != 0; }
+  bool operator==(const DataName&) const = default;
+};
+enum class ConnectOutcome : std::uint8_t { kConnected, kFailed };
 
 // What is worth counting or telling, rare enough for a virtual call. Packets are not events: they
 // are in Statistics.
@@ -81,6 +93,19 @@ class Sink {
   virtual Expected<Relay, RelayError> open_relay(const RelayWish& wish) = 0;
   virtual void close_relay(RelayHandle relay) = 0;
   virtual void report(const Event& event) = 0;
+
+  // TCP allocations; a sink that opens no TCP relays is never asked.
+
+  // From the relayed transport address. False: it has failed already; else Server::on_connected
+  // will say, unless close_data() comes first.
+  virtual bool connect(RelayHandle relay, const Address& peer, DataName data);
+  // From the message under way on, the bytes of the client's connection and those of the data
+  // connection are each other's; Server::on_data_ended when that is over.
+  virtual void splice(DataName data, const Path& client);
+  // Closes it in whatever state it is, and what it is spliced with; nothing is told afterwards.
+  virtual void close_data(DataName data);
+  // The client's connection belongs to another worker, which is to see the message under way again.
+  virtual void hand_over(const Path& client, std::uint32_t worker);
 };
 
 }  // namespace turnpike::turn

@@ -8,6 +8,7 @@ namespace turnpike::turn {
 struct Statistics {
   Counter allocations;  // live now
   Counter allocations_created;
+  Counter data_connections;  // of TCP allocations: live now
   Counter binding_responses;
   Counter error_responses;
   Counter unauthorized_responses;  // 401 and 438

@@ -1,6 +1,7 @@
 #include "tests/turn/conversation.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "stun/integrity.h"
@@ -100,7 +101,7 @@ Expected<Relay, RelayError> FakeSink::open_relay(const RelayWish& wish) {
   const IpAddress& on = wish.family == Family::kIPv4 ? relay_ipv4 : relay_ipv6;
   const Relay relay{{next_handle_++}, {on, next_port_++}};
   open_relays.push_back({relay.handle, relay.address, wish.owner});
-  live_.live.insert(relay.address);
+  (wish.protocol == RelayProtocol::kTcp ? live_tcp : live_).live.insert(relay.address);
   return relay;
 }
 
@@ -109,11 +110,22 @@ void FakeSink::close_relay(RelayHandle relay) {
                                   [&](const OpenRelay& open) { return open.handle == relay; });
   CHECK(found != open_relays.end());
   live_.live.erase(found->address);
+  live_tcp.live.erase(found->address);
   open_relays.erase(found);
 }
 
 void FakeSink::report(const Event& event) {
   events.push_back({event.kind, event.ending, event.code, std::string(event.username)});
+}
+
+bool FakeSink::connect(RelayHandle relay, const Address& peer, DataName data) {
+  connects.push_back({relay, peer, data});
+  return !std::exchange(next_connect_fails, false);
+}
+void FakeSink::splice(DataName data, const Path& client) { splices.emplace_back(data, client); }
+void FakeSink::close_data(DataName data) { closed_data.push_back(data); }
+void FakeSink::hand_over(const Path& client, std::uint32_t worker) {
+  handed_over.emplace_back(client, worker);
 }
 
 const FakeSink::OpenRelay* FakeSink::relay_at(const Address& address) const {
@@ -131,7 +143,8 @@ RelayHouse::RelayHouse(HouseRules rules) : quota(rules.quota) {
   made->nonce_key.fill(0x5a);
   if (rules.adjust) rules.adjust(*made);
   settings = made;
-  server = std::make_unique<Server>(settings, Server::Shared{quota, live, random});
+  server = std::make_unique<Server>(
+      settings, Server::Shared{quota, live, random, &sink.live_tcp, rules.worker, rules.workers});
 }
 
 void RelayHouse::pass(Duration time) {

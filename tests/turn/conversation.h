@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/address.h"
@@ -74,6 +75,10 @@ class FakeSink final : public Sink {
   Expected<Relay, RelayError> open_relay(const RelayWish& wish) override;
   void close_relay(RelayHandle relay) override;
   void report(const Event& event) override;
+  bool connect(RelayHandle relay, const Address& peer, DataName data) override;
+  void splice(DataName data, const Path& client) override;
+  void close_data(DataName data) override;
+  void hand_over(const Path& client, std::uint32_t worker) override;
 
   struct OpenRelay {
     RelayHandle handle;
@@ -96,6 +101,18 @@ class FakeSink final : public Sink {
     std::string username;
   };
   std::vector<Told> events;
+  // Of TCP allocations.
+  FakeLiveRelays live_tcp;
+  struct Connecting {
+    RelayHandle relay;
+    Address peer;
+    DataName data;
+  };
+  std::vector<Connecting> connects;
+  bool next_connect_fails = false;
+  std::vector<std::pair<DataName, Path>> splices;
+  std::vector<DataName> closed_data;
+  std::vector<std::pair<Path, std::uint32_t>> handed_over;
   IpAddress relay_ipv4 = IpAddress::v4(198, 18, 0, 1);
   IpAddress relay_ipv6 = *IpAddress::parse("2600::1");
 
@@ -111,6 +128,8 @@ struct HouseRules {
   PeerPolicy::Rules peers;
   QuotaLimits quota;
   std::function<void(Settings&)> adjust;
+  std::uint32_t worker = 0;
+  std::uint32_t workers = 1;
 };
 
 class RelayHouse {
