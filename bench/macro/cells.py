@@ -21,6 +21,9 @@ class Cell:
     to_own: tuple = None
     absolute: tuple = None      # goals in the metric's own unit
     latency_to_floor: tuple = None
+    workers: int = 1
+    only_turnpike: bool = False
+    balance: tuple = None       # busiest worker's CPU time over the mean
 
     def unit(self):
         return "kB" if self.metric == MEMORY else "us"
@@ -34,7 +37,7 @@ def relay(*arguments):
 
 
 # Every set-up is a new socket; many client addresses keep their five-tuples apart.
-MANY_CLIENTS = ("--client-ip", "127.0.16.1", "--client-ips", "200")
+MANY_CLIENTS = ("--client-ip", "{many_clients}", "--client-ips", "200")
 
 CELLS = (
     Cell("160x1", "160 B, 1 allocation", relay("--allocations", "1"), to_coturn=(0.78, 0.57)),
@@ -72,5 +75,7 @@ CELLS = (
     Cell("beside-idle", "160 B, 1, beside 10 000 idle",
          relay("--allocations", "1", "--idle-beside", "10000"), floors=False, own="160x1",
          to_own=(1.05, 1.01)),
+    Cell("two-workers", "160 B, 1000, two workers", relay("--allocations", "1000"), floors=False,
+         workers=2, only_turnpike=True, own="160x1000", to_own=(1.10, 1.0), balance=(1.20, 1.05)),
 )
 BY_NAME = {cell.name: cell for cell in CELLS}

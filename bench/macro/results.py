@@ -15,6 +15,12 @@ def value_of(cell, run):
     return None if value is None else value * cell.scale()
 
 
+def imbalance(run, workers):
+    """The busiest worker's CPU time, over the mean of the workers'."""
+    busiest = run["thread_times"][:workers]
+    return max(busiest) / (sum(busiest) / len(busiest))
+
+
 def wrong(run):
     return sum(run[name] for name in ("corrupt", "duplicated", "misrouted", "failed"))
 
@@ -76,6 +82,8 @@ def summary(cell, runs, own_runs):
         if name in own_runs:
             row["to_own"] = median(ratios(cell, {"this": its_runs, "own": own_runs[name]},
                                           "this", "own"))
+        if cell.balance:
+            row["imbalance"] = median(imbalance(run, cell.workers) for run in its_runs)
         if cell.latency_to_floor and "floor-recvmmsg" in runs:
             row["p99_to_floor"] = median(
                 a["latency_us"]["p99"] / b["latency_us"]["p99"]
@@ -115,7 +123,8 @@ def verdicts(cell, row):
     """(what, value, goal, verdict) for every goal of a cell that was measured for Turnpike."""
     asked = (("to coturn", "to_coturn", cell.to_coturn), ("to floor", "to_floor", cell.to_floor),
              ("to own", "to_own", cell.to_own), ("median", "median", cell.absolute),
-             ("p99 to floor", "p99_to_floor", cell.latency_to_floor))
+             ("p99 to floor", "p99_to_floor", cell.latency_to_floor),
+             ("busiest worker to mean", "imbalance", cell.balance))
     return [(what, row[key], goal, judged(row[key], goal)) for what, key, goal in asked
             if goal is not None and row.get(key) is not None]
 

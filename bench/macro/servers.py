@@ -1,4 +1,4 @@
-"""Starts and ends the servers that bench/macro/compare compares: on loopback, pinned to one CPU."""
+"""Starts and ends the servers that bench/macro/compare compares, each pinned to one CPU."""
 
 import os
 import shlex
@@ -8,17 +8,18 @@ import subprocess
 import tempfile
 import time
 
-LISTEN_IP, RELAY_IP = "127.0.0.1", "127.0.0.2"
+from network import Loopback
+
 USER = PASSWORD = "load"
 START_SECONDS, STOP_SECONDS = 15, 10
 BINDING = bytes.fromhex("000100002112a442") + b"compare-bind"
 
 TURNPIKE = ("{build}/turnpike --state-dir {folder}/state --listening-ip {ip} "
             "--listening-port {port} --tls-listening-port {tls_port} --cert {cert} --pkey {key} "
-            "--relay-ip {relay_ip} --user {user}:{password} --allowed-peer-ip 127.0.0.0/8 "
-            "--unauthorized-ratelimit-rps 0 --user-quota 0 --workers 1")
+            "--relay-ip {relay_ip} --user {user}:{password} --allowed-peer-ip {allowed} "
+            "--unauthorized-ratelimit-rps 0 --user-quota 0 --workers {workers}")
 COTURN = ("turnserver -n --listening-ip {ip} --listening-port {port} --tls-listening-port "
-          "{tls_port} --cert {cert} --pkey {key} --relay-ip {relay_ip} --relay-threads 1 "
+          "{tls_port} --cert {cert} --pkey {key} --relay-ip {relay_ip} --relay-threads {workers} "
           "--lt-cred-mech --user {user}:{password} --realm compare --allow-loopback-peers "
           "--no-cli --no-dtls --userdb {folder}/turndb --pidfile {folder}/pid "
           "--no-stdout-log --simple-log --log-file /dev/null")
@@ -32,13 +33,13 @@ COMMANDS = {
 }
 
 
-def free_port():
+def free_port(ip=Loopback.listen_ip):
     """A port below those that the kernel hands out and that servers relay from."""
     for port in range(20000, 30000):
         try:
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                 with socket.socket(socket.AF_INET, kind) as candidate:
-                    candidate.bind((LISTEN_IP, port))
+                    candidate.bind((ip, port))
         except OSError:
             continue
         return port
@@ -57,11 +58,14 @@ def make_certificate(folder):
 class Server:
     """A server while a with statement lasts; every run has a fresh one."""
 
-    def __init__(self, name, command, build, certificate, cpu=None):
+    def __init__(self, name, command, build, certificate, cpu=None, network=None, workers=1):
         self.name, self.command, self.build, self.cpu = name, command, build, cpu
+        self.network = network or Loopback()
+        self.workers = workers
         self.cert, self.key = certificate
         self.folder = self.process = None
-        self.port = free_port()
+        with self.network.at_server():
+            self.port = free_port(self.network.listen_ip)
 
     @property
     def is_floor(self):
@@ -69,14 +73,16 @@ class Server:
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="turnpike-compare-")
-        words = [word.format(build=self.build, folder=self.folder, ip=LISTEN_IP, port=self.port,
-                             tls_port=self.port + 10000, relay_ip=RELAY_IP, cert=self.cert,
-                             key=self.key, user=USER, password=PASSWORD)
+        net = self.network
+        words = [word.format(build=self.build, folder=self.folder, ip=net.listen_ip,
+                             port=self.port, tls_port=self.port + 10000, relay_ip=net.relay_ip,
+                             allowed=net.allowed, cert=self.cert, key=self.key, user=USER,
+                             password=PASSWORD, workers=self.workers)
                  for word in shlex.split(self.command)]
         pinned = [] if self.cpu is None else ["taskset", "-c", str(self.cpu)]
         with open(os.path.join(self.folder, "log"), "wb") as log:
-            self.process = subprocess.Popen(pinned + words, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, cwd=self.folder)
+            self.process = subprocess.Popen(net.for_server(pinned + words), cwd=self.folder,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             self.wait_until_ready()
         except BaseException:
@@ -89,8 +95,9 @@ class Server:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 break
-            if self.answers():
-                return
+            with self.network.at_load():
+                if self.answers():
+                    return
             time.sleep(0.02)
         with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as log:
             raise SystemExit(f"{self.name} did not start:\n{log.read()[-2000:]}")
@@ -98,15 +105,24 @@ class Server:
     def answers(self):
         try:
             if self.is_floor:  # knows no STUN
-                socket.create_connection((LISTEN_IP, self.port), 1).close()
+                socket.create_connection((self.network.listen_ip, self.port), 1).close()
                 return True
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-                udp.connect((LISTEN_IP, self.port))
+                udp.connect((self.network.listen_ip, self.port))
                 udp.settimeout(0.2)
                 udp.send(BINDING)
                 return len(udp.recv(1500)) >= 20
         except OSError:
             return False
+
+    def thread_times(self):
+        """Thread -> seconds on a CPU since it began."""
+        times = {}
+        folder = f"/proc/{self.process.pid}/task"
+        for thread in os.listdir(folder):
+            with open(f"{folder}/{thread}/schedstat", encoding="ascii") as text:
+                times[thread] = int(text.read().split()[0]) * 1e-9
+        return times
 
     def stop(self):
         if self.process.poll() is None:

@@ -18,6 +18,7 @@ from server import ROOT, Server, free_port
 sys.path.insert(0, os.path.join(ROOT, "bench/macro"))
 
 import cells  # noqa: E402
+import network  # noqa: E402
 import results  # noqa: E402
 import servers  # noqa: E402
 
@@ -273,19 +274,32 @@ class CommandLine(unittest.TestCase):
 
 
 class Compare(unittest.TestCase):
-    def test_one_cell(self):
+    def compare(self, *arguments):
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "out")
             done = subprocess.run(
-                [os.path.join(ROOT, "bench/macro/compare"), "--cells", "160x100,binding",
-                 "--rounds", "1", "--seconds", "0.3", "--warm-up", "0.1", "--unpinned", "--build",
-                 os.path.dirname(LOAD), "--out", out], text=True, capture_output=True,
-                timeout=TIMEOUT, check=False, stdin=subprocess.DEVNULL)
+                [os.path.join(ROOT, "bench/macro/compare"), "--rounds", "1", "--seconds", "0.3",
+                 "--warm-up", "0.1", "--unpinned", "--build", os.path.dirname(LOAD), "--out", out,
+                 *arguments], text=True, capture_output=True, timeout=TIMEOUT, check=False,
+                stdin=subprocess.DEVNULL)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             with open(out + ".json", encoding="utf-8") as file:
                 document = json.load(file)
             with open(out + ".svg", encoding="utf-8") as file:
                 picture = file.read()
+        return done, document, picture
+
+    def test_between_namespaces_where_they_can_be_made(self):
+        _, document, _ = self.compare("--cells", "two-workers")
+        self.assertEqual("veth" in document["network"], network.may_make_namespaces())
+        rows = document["cells"]["two-workers"]["results"]
+        self.assertEqual(set(rows), {"turnpike"})
+        self.assertGreaterEqual(rows["turnpike"]["imbalance"], 1)
+        self.assertLess(rows["turnpike"]["imbalance"], 1.9)  # one of two alone would be 2
+
+    def test_one_cell_on_loopback(self):
+        done, document, picture = self.compare("--loopback", "--cells", "160x100,binding")
+        self.assertEqual(document["network"], "loopback")
         rows = document["cells"]["160x100"]["results"]
         self.assertEqual(set(rows), {"turnpike", "coturn", "floor-recvmmsg", "floor-gso"})
         self.assertEqual(set(document["cells"]["binding"]["results"]), {"turnpike", "coturn"})
