@@ -45,6 +45,7 @@ class Service::Core final : public Routes {
   // --- service_dialects.cc ---
   bool on_dialect(Tick now, ConnectionHandle connection, const Visit& visit);
   std::optional<http::Response> client_script(const http::Request& request) const;
+  static std::optional<http::Response> missing_client_script(const http::Request& request);
 
   // --- service_pages.cc ---
   http::Response open_to_sites(Tick now, const Visit& visit);

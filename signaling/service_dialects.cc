@@ -111,8 +111,18 @@ std::optional<Response> Service::Core::client_script(const Request& request) con
   }
   // A folder of the operator's may have it.
   if (settings_.serve_static) return std::nullopt;
-  return http::text_response(
-      404, "npm was not there when turnpike was built; run tools/up again with npm installed\n");
+  return missing_client_script(request);
+}
+
+// Found nowhere: what to do about it, where the pages of others expect a script.
+std::optional<Response> Service::Core::missing_client_script(const Request& request) {
+  if (client_file(request.path()).empty()) return std::nullopt;
+  Response response = http::text_response(
+      404,
+      "this server was built without socket.io's client, which npm fetches: "
+      "apt-get install npm, then tools/up again\n");
+  response.readers = Response::Readers::kCaller;
+  return response;
 }
 
 }  // namespace turnpike::signaling

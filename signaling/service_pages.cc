@@ -121,6 +121,9 @@ Response Service::Core::on_file(const Request& request, const FileAnswer& answer
   if (answer.kind == FileAnswer::Kind::kNotFound && request.path() == "/") {
     if (auto page = asset_response(request, "index.html")) return std::move(*page);
   }
+  if (answer.kind == FileAnswer::Kind::kNotFound) {
+    if (auto why = missing_client_script(request)) return std::move(*why);
+  }
   return file_response(request, answer);
 }
 

@@ -88,8 +88,10 @@ void Server::Core::on_close(Tick now, std::uint64_t tag, engineio::CloseReason r
   const auto handle = ClientHandle::unpack(tag);
   Client* client = clients_.find(handle);
   if (client == nullptr) return;
-  // Whoever said goodbye or broke the rules is not coming back as the same one.
+  // Whoever broke the rules is not coming back as the same one. A close packet is no goodbye, that
+  // would have been a DISCONNECT: clients send it when one of their polls has failed.
   const bool may_return = reason == engineio::CloseReason::kTransportClose ||
+                          reason == engineio::CloseReason::kClosedByClient ||
                           reason == engineio::CloseReason::kPingTimeout ||
                           reason == engineio::CloseReason::kTooSlow;
   const bool closing = client->closing;

@@ -120,39 +120,54 @@ conversation("HTTP: an Engine.IO version that is none is refused", async () => {
   }
 }, { skip: isReference && "Node takes it for 3" });
 
-for (const path of ["/socket.io/socket.io.js", "/socket.io/socket.io.min.js",
-  "/node_modules/socket.io/client-dist/socket.io.js"]) {
+const kScripts = ["socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"];
+const kFolders = ["/socket.io/", "/node_modules/socket.io/client-dist/"];
+for (const path of kFolders.flatMap((folder) =>
+  kScripts.flatMap((name) => [folder + name, `${folder}${name}.map`]))) {
   conversation(`HTTP: ${path} is npm's client, with an ETag`, async ({ t }) => {
-    const answer = await fetch(server.url + path);
+    const answer = await fetch(server.url + path, { headers: { Origin: kSite } });
     if (answer.status === 404) {
       // Built without npm: it says how to mend that.
       assert.match(await answer.text(), /tools\/up/);
       return t.skip("the binary was built without npm's client");
     }
     assert.equal(answer.status, 200);
-    assert.match(answer.headers.get("content-type"), /javascript/);
+    assert.match(answer.headers.get("content-type"), path.endsWith(".map") ? /json/ : /javascript/);
+    assert.equal(answer.headers.get("access-control-allow-origin"), kSite, "modules need it");
     const etag = answer.headers.get("etag");
-    assert.ok(etag);
-    const script = await answer.text();
-    assert.match(script, /Socket\.IO v(\d+\.\d+\.\d+)/);
-    const again = await fetch(server.url + path, { headers: { "If-None-Match": etag } });
-    assert.equal(again.status, 304);
-    assert.equal(await again.text(), "");
+    assert.match(etag, /^"[^"]+"$/);
+    const file = await answer.text();
+    for (const tags of [etag, `"other", ${etag}`, `W/${etag}`, "*"]) {
+      const again = await fetch(server.url + path, { headers: { "If-None-Match": tags } });
+      assert.equal(again.status, 304, tags);
+      assert.equal(again.headers.get("etag"), etag);
+      assert.equal(await again.text(), "");
+    }
+    const changed = await fetch(server.url + path, { headers: { "If-None-Match": '"other"' } });
+    assert.equal(changed.status, 200);
+    assert.equal(await changed.text(), file);
     const head = await fetch(server.url + path, { method: "HEAD" });
     assert.equal(head.status, 200);
-    const version = /Socket\.IO v(\d+\.\d+\.\d+)/.exec(script)[1];
-    assert.match(version, /^4\./);
-    if (version === require("sioc4/package.json").version) {
-      const name = path.split("/").at(-1);
-      const file = new URL(`node_modules/sioc4/dist/${name}`, import.meta.url);
-      assert.equal(script, await readFile(file, "utf8"));
-    }
-  }, { skip: isReference && path.startsWith("/node") && "not there" });
+    assert.equal(Number(head.headers.get("content-length")), Buffer.byteLength(file));
+    const name = path.split("/").at(-1);
+    assert.equal(file, await readFile(require.resolve("sioc4").replace(/sioc4.*$/,
+      `sioc4/dist/${name}`), "utf8"));
+  }, { skip: isReference && "not all there" });
 }
+
+conversation("HTTP: what stands beside the client is not served", async () => {
+  for (const path of ["/socket.io/package.json", "/socket.io/socket.io.ts", "/socket.io/LICENSE.js",
+    "/node_modules/socket.io/package.json", "/node_modules/"]) {
+    assert.equal((await fetch(server.url + path)).status, 404, path);
+  }
+}, { skip: isReference });
 
 conversation("HTTP: /scaledrone.min.js is served", async () => {
   const answer = await fetch(`${server.url}/scaledrone.min.js`);
   assert.equal(answer.status, 200);
   assert.match(answer.headers.get("content-type"), /javascript/);
-  assert.match(await answer.text(), /ScaleDrone/);
+  assert.equal(await answer.text(), await readFile(kScaleDrone, "utf8"));
+  const again = await fetch(`${server.url}/scaledrone.min.js`,
+    { headers: { "If-None-Match": answer.headers.get("etag") } });
+  assert.equal(again.status, 304);
 }, { skip: (isReference || !existsSync(kScaleDrone)) && "not there" });

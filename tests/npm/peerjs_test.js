@@ -1,25 +1,13 @@
 // PeerJS: its wire with `ws`, and npm's `peerjs` as far as it goes without WebRTC.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import WebSocket from "ws";
 
 import {
   Inbox, candidate, conversation, description, kForeignText, withPatience,
 } from "./conversation.js";
+import { Peer } from "./peer.js";
 import { isReference, startServer } from "./server.js";
-
-// What it asks of a browser before there is a connection to another peer.
-globalThis.WebSocket = WebSocket;
-globalThis.window = globalThis;
-globalThis.location ??= { protocol: "http:", hostname: "127.0.0.1" };
-globalThis.RTCPeerConnection = class {
-  createDataChannel() {
-    return { ordered: true, close() {} };
-  }
-  close() {}
-};
-const { Peer } = createRequire(import.meta.url)("peerjs/dist/bundler.cjs");
 
 const server = await startServer();
 

@@ -70,11 +70,21 @@ export class Turnpike {
     if (!this.#folder) return;
     const folder = this.#folder;
     this.#folder = null;
+    await this.#end();
+    await rm(folder, { recursive: true, force: true });
+  }
+
+  // The same server again, on the same port.
+  async restart() {
+    await this.#end();
+    await this.#spawn();
+  }
+
+  async #end() {
     this.#process.kill("SIGTERM");
     const late = setTimeout(() => this.#process.kill("SIGKILL"), kStopTime);
     const code = await this.#gone;
     clearTimeout(late);
-    await rm(folder, { recursive: true, force: true });
     if (code !== 0) throw new Error(`the server ended with ${code}\n${this.log}`);
   }
 

@@ -174,6 +174,20 @@ TEST(StaticFiles, AreServedWithTheirType) {
   EXPECT_EQ(world.get("/a.html/noext").header("content-type"), "application/octet-stream");
 }
 
+// A page that wants a script which nobody has is told how to get it; other paths are just empty.
+TEST(StaticFiles, TheMissingClientOfSocketIoSaysHowToGetIt) {
+  StaticWorld world;
+  world.answer = {};
+  for (const char* path : {"/socket.io/socket.io.js", "/socket.io/socket.io.min.js.map",
+                           "/node_modules/socket.io/client-dist/socket.io.js"}) {
+    const HttpAnswer answer = world.get(path);
+    if (answer.status == 200) continue;  // built with it
+    EXPECT_EQ(answer.status, 404);
+    EXPECT_NE(answer.body.find("tools/up"), std::string::npos) << path;
+  }
+  EXPECT_EQ(world.get("/js/main.js").body, "there is nothing here\n");
+}
+
 TEST(StaticFiles, PathsAreDecodedOnceAndClean) {
   EXPECT_EQ(clean_path("/a%20b/%C3%A4.txt"), "a b/\xc3\xa4.txt");
   EXPECT_EQ(clean_path("/"), "");
