@@ -117,10 +117,10 @@ std::optional<Response> Service::Core::client_script(const Request& request) con
 // Found nowhere: what to do about it, where the pages of others expect a script.
 std::optional<Response> Service::Core::missing_client_script(const Request& request) {
   if (client_file(request.path()).empty()) return std::nullopt;
-  Response response = http::text_response(
-      404,
-      "this server was built without socket.io's client, which npm fetches: "
-      "apt-get install npm, then tools/up again\n");
+  Response response =
+      http::text_response(404,
+                          "this server was built without socket.io's client, which npm fetches: "
+                          "apt-get install npm, then tools/up again\n");
   response.readers = Response::Readers::kCaller;
   return response;
 }
