@@ -211,6 +211,10 @@ SocketStream::Alive SocketStream::shake_hands() {
 SocketStream::Alive SocketStream::read() {
   std::size_t budget = kReadBudget;
   while (takes_bytes()) {
+    if (state_ == State::kOpen && !receiver_->has_time(*this)) {
+      pool_.deliver_later(*this);
+      return Alive::kYes;
+    }
     if (!carried_.empty()) {
       // On the stack, because the receiver may destroy the stream while it looks at them.
       const std::vector<std::uint8_t> bytes = std::exchange(carried_, {});
@@ -226,7 +230,11 @@ SocketStream::Alive SocketStream::read() {
     read_waits_ = io == Io::kWantWrite ? Io::kWantWrite : Io::kWantRead;
     if (size == 0) return Alive::kYes;
     if (deliver_bytes(room.first(size)) == Alive::kNo) return Alive::kNo;
-    if (io == Io::kEmptied) return Alive::kYes;
+    if (io == Io::kEmptied) {
+      // Who was to be asked again and came by itself has nothing more to be asked for.
+      if (DeliverHook::is_linked() && !has_buffered()) DeliverHook::unlink();
+      return Alive::kYes;
+    }
     if (size >= budget) {
       if (has_buffered()) pool_.deliver_later(*this);
       return Alive::kYes;

@@ -25,6 +25,9 @@ class Stream {
     virtual ~Receiver() = default;
     // TLS only: the handshake is over and alpn() is known.
     virtual void on_secured(Stream& stream) = 0;
+    // Asked before each read. No: the bytes stay where they are, no system call is made, and the
+    // stream asks again in the next turn, after those that were refused before it.
+    virtual bool has_time(const Stream&) { return true; }
     // Borrowed; what is not consumed now must be kept by the receiver.
     virtual void on_bytes(Stream& stream, ByteView bytes) = 0;
     // The queue has fallen below the low watermark after it was above the high one.

@@ -17,6 +17,7 @@ struct HubLoop::Visitor final : net::Stream::Receiver {
       : hub(its_hub), stream(std::move(its_stream)) {}
   ~Visitor() override { hub.file_bytes_ -= file_bytes; }
   void on_secured(net::Stream&) override {}
+  bool has_time(const net::Stream&) override { return hub.has_time(); }
   void on_bytes(net::Stream&, ByteView bytes) override { hub.on_bytes(*this, bytes); }
   void on_drained(net::Stream&) override { hub.on_drained(*this); }
   void on_end(net::Stream&, End) override { hub.on_end(*this); }
@@ -53,6 +54,10 @@ void HubLoop::on_mail() {
 }
 
 void HubLoop::take(std::unique_ptr<net::Stream> stream, ByteView unread) {
+  if (!unread.empty() && !has_time()) {
+    stream = net::Stream::adopt(loop_, net::Stream::release(std::move(stream), unread));
+    unread = {};
+  }
   Visitor* visitor = admit(std::move(stream));
   if (visitor == nullptr) return;
   visitor->stream->start(*visitor);
@@ -84,11 +89,10 @@ void HubLoop::on_bytes(Visitor& visitor, ByteView bytes) {
   const std::uint64_t before = uv_hrtime();
   carrier_.on_bytes(loop_.tick(), handle, bytes, *this);
   spent_ += Duration(static_cast<std::int64_t>(uv_hrtime() - before));
-  if (spent_ < kBudget) return;
-  Visitor* still_here = find(handle);
-  if (still_here == nullptr) return;
-  still_here->stream->pause_reading();
-  resting_.push_back(handle);
+}
+
+bool HubLoop::has_time() const {
+  return wiring_.sharing == Sharing::kOwnLoop || spent_ < wiring_.budget;
 }
 
 void HubLoop::on_drained(Visitor& visitor) {
@@ -199,9 +203,6 @@ void HubLoop::cut_stuck(MonoTime now) {
 // Twice a turn, after the sockets were served and before the loop blocks.
 void HubLoop::end_turn() {
   spent_ = Duration(0);
-  for (const ConnectionHandle handle : std::exchange(resting_, {})) {
-    if (Visitor* visitor = find(handle)) visitor->stream->resume_reading();
-  }
   timer_.arm(next_deadline());
 }
 

@@ -2,8 +2,9 @@
 // loop: with one worker that worker's own loop, with more a loop of its own on the main thread.
 // Gives the carrier its bytes, its time and its files, and carries out what it says.
 //
-// Where relay and signaling share a loop, signaling may use kBudget of a turn; connections beyond
-// it wait for the next one, so that a burst of joins does not hold up a relayed packet for long.
+// Where relay and signaling share a loop, signaling may begin nothing more once it has used kBudget
+// between two flushes; connections beyond it wait for the next turn, first come first served, so
+// that a burst of joins does not hold up a relayed packet for long.
 // Everything runs on the loop's thread except post().
 #pragma once
 
@@ -45,6 +46,7 @@ class HubLoop final : private signaling::Outlet {
     net::Loop& loop;
     Sharing sharing = Sharing::kOwnLoop;
     const StaticFiles* files = nullptr;  // nullptr: no --static
+    Duration budget = kBudget;           // of kWithRelay
   };
 
   // The carrier outlives it.
@@ -67,6 +69,7 @@ class HubLoop final : private signaling::Outlet {
 
   Visitor* admit(std::unique_ptr<net::Stream> stream);
   Visitor* find(signaling::ConnectionHandle connection);
+  bool has_time() const;
   void on_bytes(Visitor& visitor, ByteView bytes);
   void on_drained(Visitor& visitor);
   void on_end(Visitor& visitor);
@@ -88,8 +91,7 @@ class HubLoop final : private signaling::Outlet {
   std::unordered_map<std::uint64_t, std::unique_ptr<Visitor>> visitors_;
   // Closed by the carrier, still sending; ordered by leave_by.
   std::list<std::unique_ptr<Visitor>> leaving_;
-  std::vector<signaling::ConnectionHandle> resting_;  // beyond this turn's budget
-  Duration spent_{0};
+  Duration spent_{0};  // since the last flush; counted where the loop is shared
   std::uint64_t file_bytes_ = 0;
   std::uint32_t reads_ = 0;  // files being read; their threads know the loop
   struct WaitingRead {

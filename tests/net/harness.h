@@ -110,6 +110,7 @@ class Peer {
 // Remembers what a stream delivered.
 class Collector : public Stream::Receiver {
  public:
+  bool has_time(const Stream&) override { return !when_asked || when_asked(); }
   void on_secured(Stream&) override { ++secured; }
   void on_bytes(Stream& stream, ByteView bytes) override {
     received.insert(received.end(), bytes.begin(), bytes.end());
@@ -130,6 +131,7 @@ class Collector : public Stream::Receiver {
   int deliveries = 0;
   int drained = 0;
   std::optional<End> end;
+  std::function<bool()> when_asked;
   std::function<void(Stream&, ByteView)> when_bytes;
   std::function<void(Stream&)> when_drained;
   std::function<void(Stream&)> when_end;

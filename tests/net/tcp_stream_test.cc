@@ -230,6 +230,65 @@ TEST(TcpStream, PausingInsideACallbackStopsAtOnce) {
   EXPECT_EQ(here.collector.received, sent);
 }
 
+TEST(TcpStream, NothingIsReadForAReceiverWithoutTimeUntilItHasSome) {
+  Connected here;
+  CountingWrites kernel;
+  bool time = false;
+  int asked = 0;
+  here.collector.when_asked = [&] {
+    ++asked;
+    return time;
+  };
+  here.peer.send(bytes_of("patience"));
+  {
+    const SyscallsScope scope(kernel);
+    ASSERT_TRUE(turn_until(here.loop, [&] { return asked >= 5; }));
+    EXPECT_EQ(kernel.reads, 0);
+  }
+  EXPECT_TRUE(here.collector.received.empty());
+  time = true;
+  ASSERT_TRUE(turn_until(here.loop, [&] { return here.collector.deliveries == 1; }));
+  EXPECT_EQ(text_of(here.collector.received), "patience");
+}
+
+TEST(TcpStream, AnEndIsToldToAReceiverThatHasTimeAgain) {
+  Connected here;
+  bool time = false;
+  here.collector.when_asked = [&] { return time; };
+  here.peer.send(bytes_of("last words"));
+  here.peer.close();
+  for (int i = 0; i < 5; ++i) here.loop.run_once();
+  EXPECT_FALSE(here.collector.end);
+  time = true;
+  ASSERT_TRUE(turn_until(here.loop, [&] { return here.collector.end.has_value(); }));
+  EXPECT_EQ(text_of(here.collector.received), "last words");
+}
+
+// Receivers that have time for one delivery between two flushes, and one peer that never stops.
+TEST(TcpStream, WhoWasRefusedIsServedBeforeATalkerComesAgain) {
+  constexpr int kStreams = 6;
+  Loop loop;
+  int left = 1;
+  loop.on_flush([&] { left = 1; });
+  std::vector<Collector> collectors(kStreams);
+  std::vector<Peer> peers;
+  std::vector<std::unique_ptr<Stream>> streams;
+  for (Collector& collector : collectors) {
+    TcpPair pair;
+    peers.emplace_back(std::move(pair.theirs));
+    streams.push_back(Stream::accept(loop, pair.ours.take(), nullptr));
+    collector.when_asked = [&] { return left > 0; };
+    collector.when_bytes = [&](Stream&, ByteView) { --left; };
+    streams.back()->start(collector);
+  }
+  for (Peer& peer : peers) peer.send(bytes_of("x"));
+  for (int turn = 0; turn < 2 * kStreams; ++turn) {
+    peers[0].send(bytes_of("x"));
+    loop.run_once();
+  }
+  for (const Collector& collector : collectors) EXPECT_GE(collector.deliveries, 1);
+}
+
 TEST(TcpStream, ThePeersCloseIsTheEnd) {
   Connected here;
   here.peer.send(bytes_of("bye"));

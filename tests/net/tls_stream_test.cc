@@ -232,6 +232,20 @@ TEST(TlsStream, BytesThatOpensslHasReadAheadAreDeliveredAfterAPause) {
   ASSERT_TRUE(turn_until(here.loop, [&] { return here.collector.received.size() == 30; }));
 }
 
+TEST(TlsStream, BytesThatOpensslHasReadAheadWaitForAReceiverWithoutTime) {
+  Connected here;
+  ASSERT_TRUE(here.shake_hands());
+  here.collector.when_asked = [&] { return here.collector.deliveries == 0; };
+  for (int i = 0; i < 5; ++i) {
+    here.client.send(bytes_of("record"));
+    here.client.step();
+  }
+  for (int i = 0; i < 10; ++i) here.loop.run_once();
+  EXPECT_EQ(here.collector.deliveries, 1);
+  here.collector.when_asked = nullptr;
+  ASSERT_TRUE(turn_until(here.loop, [&] { return here.collector.received.size() == 30; }));
+}
+
 TEST(TlsStream, CloseNotifyIsTheEnd) {
   Connected here;
   ASSERT_TRUE(here.shake_hands());
