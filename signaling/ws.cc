@@ -1,12 +1,45 @@
 #include "signaling/ws.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/digest.h"
 #include "base/text.h"
 
 namespace turnpike::signaling::ws {
+
+namespace {
+
+// Payloads are looked at eight bytes at a time where they can be.
+using Word = std::array<std::uint8_t, 8>;
+
+void unmask(char* data, std::size_t size, const Word& key) {
+  std::uint64_t keys = 0;
+  std::memcpy(&keys, key.data(), sizeof keys);
+  std::size_t at = 0;
+  for (; size - at >= sizeof keys; at += sizeof keys) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, data + at, sizeof word);
+    word ^= keys;
+    std::memcpy(data + at, &word, sizeof word);
+  }
+  for (std::size_t i = 0; at < size; ++at, ++i) data[at] = static_cast<char>(data[at] ^ key[i]);
+}
+
+// How many bytes at the front are whole words of ASCII.
+std::size_t ascii_words(std::string_view text) {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080;
+  std::size_t at = 0;
+  for (; text.size() - at >= sizeof kHighBits; at += sizeof kHighBits) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + at, sizeof word);
+    if ((word & kHighBits) != 0) break;
+  }
+  return at;
+}
+
+}  // namespace
 
 bool Utf8Checker::begin(std::uint8_t byte) {
   low_ = 0x80;
@@ -29,8 +62,11 @@ bool Utf8Checker::begin(std::uint8_t byte) {
 }
 
 bool Utf8Checker::feed(std::string_view text) {
-  for (const char c : text) {
-    const auto byte = static_cast<std::uint8_t>(c);
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (missing_ == 0) at += ascii_words(text.substr(at));
+    if (at == text.size()) break;
+    const auto byte = static_cast<std::uint8_t>(text[at++]);
     if (missing_ == 0) {
       if (!begin(byte)) return false;
       continue;
@@ -112,10 +148,10 @@ bool Reader::take_payload(ByteView& bytes) {
   std::string& target = is_control() ? control_ : data_;
   const std::size_t before = target.size();
   const std::uint8_t* mask = header_.data() + header_size() - 4;
-  target.resize(before + count);
-  for (std::size_t i = 0; i < count; ++i) {
-    target[before + i] = static_cast<char>(bytes[i] ^ mask[(taken_ + i) & 3]);
-  }
+  target.append(as_text(bytes.first(count)));
+  Word key;
+  for (std::size_t i = 0; i < key.size(); ++i) key[i] = mask[(taken_ + i) & 3];
+  unmask(target.data() + before, count, key);
   bytes = bytes.subspan(count);
   taken_ += count;
   left_ -= count;

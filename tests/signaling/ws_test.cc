@@ -185,6 +185,30 @@ TEST(WebSocketReader, TakesEveryCodePointOfUtf8) {
   EXPECT_EQ(read(client_frame(2, "\xff\xfe")).messages.size(), 1u) << "binary is no text";
 }
 
+// Payloads are looked at several bytes at a time: every length, cut everywhere.
+TEST(WebSocketReader, UnmasksEveryLengthHoweverItIsCut) {
+  std::string payload;
+  for (std::size_t size = 0; size <= 40; ++size) {
+    for (std::size_t step = 1; step <= 17; ++step) {
+      const Heard heard = read(client_frame(1, payload) + client_frame(2, payload), step);
+      ASSERT_EQ(heard.messages.size(), 2u) << size << " in steps of " << step;
+      EXPECT_EQ(heard.messages[0].payload, payload);
+      EXPECT_EQ(heard.messages[1].payload, payload);
+    }
+    payload.push_back(static_cast<char>('!' + size));
+  }
+}
+
+TEST(WebSocketReader, FindsAWrongByteWhereverItStands) {
+  for (std::size_t at = 0; at < 24; ++at) {
+    std::string payload(24, 'x');
+    payload[at] = '\xff';
+    for (std::size_t step = 1; step <= 30; ++step) {
+      EXPECT_EQ(read(client_frame(1, payload), step).failure, CloseCode::kInvalidText) << at;
+    }
+  }
+}
+
 TEST(WebSocketClose, CodesThatMayTravelAreTaken) {
   const auto judge = [](std::uint16_t code, std::string_view reason = {}) {
     std::string payload = {static_cast<char>(code >> 8), static_cast<char>(code & 0xff)};
