@@ -8,11 +8,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/dtls.h"
 #include "net/openssl_memory.h"
 #include "net/openssl_owners.h"
 
@@ -24,7 +26,10 @@ constexpr const char* kSuites =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-constexpr std::array<std::string_view, 2> kProtocols = {"stun.turn", "http/1.1"};
+constexpr std::array<std::string_view, 3> kProtocols = {"stun.turn", "stun.nat-discovery",
+                                                        "http/1.1"};
+// Pages do not come by datagrams.
+constexpr std::span<const std::string_view> kDatagramProtocols = std::span(kProtocols).first<2>();
 
 // Never asks on the terminal.
 int no_passphrase(char*, int, int, void*) { return -1; }
@@ -84,9 +89,11 @@ Expected<void> use_key(SSL_CTX* context, const TlsContext::Files& files) {
 // RFC 7301 section 3.2: the server decides. No web client offers stun.turn, so whoever does is a
 // TURN client, whatever it offers before it (coturn's begins with http/1.1). The list holds
 // length-prefixed names.
-int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_length,
+int choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned char* chosen_length,
                     const unsigned char* offered, unsigned offered_length, void*) {
-  for (const std::string_view ours : kProtocols) {
+  const std::span<const std::string_view> spoken =
+      SSL_is_dtls(ssl) == 1 ? kDatagramProtocols : std::span<const std::string_view>(kProtocols);
+  for (const std::string_view ours : spoken) {
     Reader list(ByteView(offered, offered_length));
     while (list.remaining() > 0) {
       const ByteView name = list.bytes(list.u8());
@@ -99,8 +106,10 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_le
   return SSL_TLSEXT_ERR_NOACK;
 }
 
-void apply_policy(SSL_CTX* context) {
-  CHECK(SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1);
+void apply_policy(SSL_CTX* context, TlsContext::Kind kind) {
+  const bool datagrams = kind == TlsContext::Kind::kDtls;
+  const int oldest = datagrams ? DTLS1_2_VERSION : TLS1_2_VERSION;
+  CHECK(SSL_CTX_set_min_proto_version(context, oldest) == 1);
   CHECK(SSL_CTX_set_cipher_list(context, kSuites) == 1);
   // A connection that ends without close_notify ended; nothing we speak is cut in two by it.
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -116,15 +125,16 @@ void apply_policy(SSL_CTX* context) {
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
+  if (datagrams) dtls::require_cookies(context);
 }
 
 }  // namespace
 
-Expected<std::shared_ptr<const TlsContext>> TlsContext::load(const Files& files) {
-  SSL_CTX* raw = SSL_CTX_new(TLS_server_method());
+Expected<std::shared_ptr<const TlsContext>> TlsContext::load(const Files& files, Kind kind) {
+  SSL_CTX* raw = SSL_CTX_new(kind == Kind::kDtls ? DTLS_server_method() : TLS_server_method());
   CHECK(raw != nullptr);
   std::shared_ptr<const TlsContext> context(new TlsContext(raw));
-  apply_policy(raw);
+  apply_policy(raw, kind);
   Expected<void> used = use_certificates(raw, files.certificate);
   if (used) used = use_key(raw, files);
   ERR_clear_error();

@@ -1,10 +1,12 @@
-// TlsContext: certificate, key and policy for server-side TLS (OpenSSL). TLS 1.2 and 1.3, AEAD
-// suites, no renegotiation, no compression, session tickets on. ALPN offers `stun.turn` (RFC 7443)
-// and `http/1.1`, in this order whatever the client's is. A client that offers only other ids gets
-// no agreement: unknown ids are never claimed, and its first byte tells what it speaks. Built once,
+// TlsContext: certificate, key and policy for server-side TLS or DTLS (OpenSSL). TLS 1.2 and 1.3,
+// or DTLS 1.2 behind a stateless cookie; AEAD suites, no renegotiation, no compression, session
+// tickets on. ALPN offers `stun.turn` and `stun.nat-discovery` (RFC 7443) and, over TLS,
+// `http/1.1`, in this order whatever the client's is. A client that offers only other ids gets no
+// agreement: unknown ids are never claimed, and its first byte tells what it speaks. Built once,
 // immutable, shared by threads.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,8 +24,10 @@ class TlsContext {
     std::string certificate;  // PEM chain
     std::string key;          // PEM
   };
+  enum class Kind : std::uint8_t { kTls, kDtls };
   // The sentence says which file is unreadable, not PEM, or does not belong to the other.
-  static Expected<std::shared_ptr<const TlsContext>> load(const Files& files);
+  static Expected<std::shared_ptr<const TlsContext>> load(const Files& files,
+                                                          Kind kind = Kind::kTls);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;

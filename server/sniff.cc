@@ -38,7 +38,7 @@ Protocol admit_decrypted(std::uint8_t first_byte) {
 }
 
 Protocol protocol_of_alpn(std::string_view alpn) {
-  if (alpn == "stun.turn") return Protocol::kTurn;
+  if (alpn == "stun.turn" || alpn == "stun.nat-discovery") return Protocol::kTurn;
   if (alpn == "http/1.1") return Protocol::kHttp;
   return Protocol::kUnknown;
 }

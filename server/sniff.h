@@ -23,8 +23,8 @@ enum class Certificate : std::uint8_t { kNone, kHave };
 Protocol admit_plain(PortKind kind, std::uint8_t first_byte, Certificate certificate);
 // Inside TLS, when no ALPN decided: TLS within TLS is nothing we speak.
 Protocol admit_decrypted(std::uint8_t first_byte);
-// `stun.turn` and `http/1.1` (RFC 7443 section 3) decide for good; kUnknown leaves it to the first
-// byte.
+// `stun.turn`, `stun.nat-discovery` (RFC 7443 section 3) and `http/1.1` decide for good; kUnknown
+// leaves it to the first byte.
 Protocol protocol_of_alpn(std::string_view alpn);
 
 }  // namespace turnpike::server
