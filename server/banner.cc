@@ -100,6 +100,7 @@ std::string banner_text(const Plan& plan, const BoundAddresses& bound, const Ban
   add("UDP", addresses(bound.udp));
   add_ports("TCP", PortKind::kAny);
   add_ports("TLS", PortKind::kTlsOnly);
+  if (!bound.dtls.empty()) add("DTLS", addresses(bound.dtls));
   add_ports("HTTP", PortKind::kHttp);
   add("relay", relay_line(plan));
   text += "\niceServers, valid for a day: new RTCPeerConnection({ iceServers: ... })\n";

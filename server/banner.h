@@ -16,6 +16,7 @@ namespace turnpike::server {
 struct BoundAddresses {
   std::vector<Address> udp;
   std::vector<Plan::TcpPort> tcp;
+  std::vector<Address> dtls;
 };
 
 void print_banner(const Plan& plan, const BoundAddresses& bound, const signaling::Service& service,

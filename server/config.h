@@ -28,6 +28,7 @@ struct Config {
   std::vector<IpAddress> listening_ips;  // empty: every address, both families
   std::uint16_t listening_port = 3478;
   std::uint16_t tls_listening_port = 5349;  // 0: none
+  bool dtls = false;
   std::vector<std::uint16_t> http_ports;
   std::vector<IpAddress> relay_ips;  // empty: the address that routes outward
   std::vector<ExternalIp> external_ips;

@@ -28,6 +28,10 @@ constexpr std::array kOptions = {
            "TCP port that begins with TLS, then serves the same. Opened when there is a --cert; "
            "0 = none.",
            set_number<&Config::tls_listening_port, 0, 65535>},
+    Option{"dtls", "", kListening, kFlag, kPublic, "dtls", "",
+           "Speak DTLS, too, on the UDP ports of both numbers above. Needs a --cert. Browsers do "
+           "not use it; other clients do.",
+           set_switch<&Config::dtls, true>},
     Option{"http-port", "PORT", kListening, kRepeatable, kPublic, "http-port", "",
            "Another TCP port, for plain HTTP and WebSocket only.",
            add_http_port},
@@ -210,6 +214,9 @@ Expected<void> check_together(const Config& config) {
     return failure(config.key_file.empty()
                        ? "--cert needs the private key that belongs to it: pass --pkey FILE too"
                        : "--pkey needs the certificate that belongs to it: pass --cert FILE too");
+  }
+  if (config.dtls && config.certificate_file.empty()) {
+    return failure("--dtls needs a certificate: pass --cert FILE and --pkey FILE");
   }
   // A port of 0 is drawn by the kernel and collides with nothing.
   std::set<std::uint16_t> taken;

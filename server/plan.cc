@@ -80,7 +80,7 @@ class Planner {
   std::vector<IpAddress> interface_ips(Family family) const;
 
   Step choose_listeners();
-  void add_udp(const IpAddress& ip) { add_once(plan_.udp, {ip, config().listening_port}); }
+  void add_udp(const IpAddress& ip);
   void add_tcp(const IpAddress& ip);
   Step choose_relay_addresses();
   std::vector<IpAddress> relay_ips_of(Family family) const;
@@ -164,6 +164,15 @@ Step Planner::choose_listeners() {
                   "--listening-ip");
   }
   return {};
+}
+
+// DTLS is told apart on the listening port by its first byte (RFC 7983), and has the TLS port's
+// number to itself (RFC 7350 section 3).
+void Planner::add_udp(const IpAddress& ip) {
+  add_once(plan_.udp, {ip, config().listening_port});
+  if (config().dtls && config().tls_listening_port != 0) {
+    add_once(plan_.dtls, {ip, config().tls_listening_port});
+  }
 }
 
 void Planner::add_tcp(const IpAddress& ip) {
@@ -315,6 +324,11 @@ Step Planner::load_certificate() {
   auto tls = net::TlsContext::load({config().certificate_file, config().key_file});
   if (!tls) return refuse(kExitCertificate, tls.error().message);
   plan_.tls = std::move(*tls);
+  if (!config().dtls) return {};
+  auto dtls = net::TlsContext::load({config().certificate_file, config().key_file},
+                                    net::TlsContext::Kind::kDtls);
+  if (!dtls) return refuse(kExitCertificate, dtls.error().message);
+  plan_.dtls_context = std::move(*dtls);
   return {};
 }
 

@@ -33,7 +33,8 @@ enum class PortKind : std::uint8_t {
 struct Plan {
   Config config;
 
-  std::vector<Address> udp;  // one socket per worker each
+  std::vector<Address> udp;   // one socket per worker each
+  std::vector<Address> dtls;  // likewise: the TLS port's over UDP
   struct TcpPort {
     Address address;
     PortKind kind = PortKind::kAny;
@@ -45,7 +46,8 @@ struct Plan {
   // that leads to (another one behind a 1:1 NAT).
   IpAddress public_ip;
   IpAddress local_ip;
-  std::shared_ptr<const net::TlsContext> tls;  // null: no TLS
+  std::shared_ptr<const net::TlsContext> tls;           // null: no TLS
+  std::shared_ptr<const net::TlsContext> dtls_context;  // null: no DTLS
   std::shared_ptr<const turn::Settings> turn;
   signaling::Settings signaling;
   std::uint32_t workers = 1;

@@ -50,14 +50,21 @@ Expected<std::vector<std::unique_ptr<Listener>>> bind_for_all(const Address& add
 
 Expected<void, StartError> bind_listeners(const Plan& plan, BoundAddresses& bound,
                                           std::vector<WorkerSockets>& sockets) {
-  for (const Address& address : plan.udp) {
-    auto udp = bind_for_all<net::UdpListener>(address, plan.workers);
-    if (!udp) return unexpected(cannot_listen(udp.error().message));
-    bound.udp.push_back(udp->front()->local());
-    for (std::uint32_t i = 0; i < plan.workers; ++i) {
-      sockets[i].udp.push_back(std::move((*udp)[i]));
+  using Listeners = std::vector<std::unique_ptr<net::UdpListener>>;
+  const auto bind_udp = [&](const std::vector<Address>& addresses, std::vector<Address>& names,
+                            Listeners WorkerSockets::*list) -> Expected<void, StartError> {
+    for (const Address& address : addresses) {
+      auto udp = bind_for_all<net::UdpListener>(address, plan.workers);
+      if (!udp) return unexpected(cannot_listen(udp.error().message));
+      names.push_back(udp->front()->local());
+      for (std::uint32_t i = 0; i < plan.workers; ++i) {
+        (sockets[i].*list).push_back(std::move((*udp)[i]));
+      }
     }
-  }
+    return {};
+  };
+  if (auto done = bind_udp(plan.udp, bound.udp, &WorkerSockets::udp); !done) return done;
+  if (auto done = bind_udp(plan.dtls, bound.dtls, &WorkerSockets::dtls); !done) return done;
   for (const Plan::TcpPort& port : plan.tcp) {
     auto tcp = bind_for_all<net::TcpListener>(port.address, plan.workers);
     if (!tcp) return unexpected(cannot_listen(tcp.error().message));
@@ -184,6 +191,11 @@ std::string Runtime::summary() const {
     const FrontDoorStatistics& door = worker->front_door_statistics();
     connections += door.accepted.read();
     turned_away += door.turned_away();
+    if (const auto* dtls = worker->dtls_statistics()) {
+      connections += dtls->begun.read();
+      turned_away += dtls->turned_away();
+      dropped += dtls->messages_dropped.read();
+    }
   }
   return fmt::format(
       "{} allocations live, {} created, {} packets relayed to peers, {} to clients, {} dropped, "

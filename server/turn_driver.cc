@@ -39,6 +39,7 @@ TurnDriver::TurnDriver(RelayRange range, const Wiring& wiring)
 
 void TurnDriver::to_client(const turn::Path& path, const turn::Parts& parts) {
   if (turn::is_stream(path.transport)) return to_stream(path, parts);
+  if (path.transport == turn::Transport::kDtls) return dtls_->to_client(path, parts);
   CHECK(path.listener < listener_fds_.size());
   wiring_.batch.push(listener_fds_[path.listener], path.remote, parts.head, parts.body, parts.pad);
 }
@@ -141,9 +142,12 @@ void TurnDriver::close_relay(turn::RelayHandle relay) {
 void TurnDriver::report(const turn::Event& event) {
   if (event.kind == turn::Event::Kind::kRequestRefused) return;
   const bool created = event.kind == turn::Event::Kind::kAllocationCreated;
+  const auto now_has =
+      created ? StreamDirectory::Allocation::kHeld : StreamDirectory::Allocation::kNone;
   if (turn::is_stream(event.path->transport)) {
-    wiring_.streams.on_allocation(event.path->stream, created ? StreamDirectory::Allocation::kHeld
-                                                              : StreamDirectory::Allocation::kNone);
+    wiring_.streams.on_allocation(event.path->stream, now_has);
+  } else if (event.path->transport == turn::Transport::kDtls) {
+    dtls_->on_allocation(event.path->stream, now_has);
   }
   if (!log::enabled(log::Level::kDebug)) return;
   if (created) {

@@ -28,6 +28,15 @@ class StreamDirectory {
   virtual void on_allocation(std::uint64_t stream, Allocation allocation) = 0;
 };
 
+// The DTLS clients of a worker, by the same number.
+class DtlsClients {
+ public:
+  virtual ~DtlsClients() = default;
+  using Allocation = StreamDirectory::Allocation;
+  virtual void to_client(const turn::Path& path, const turn::Parts& parts) = 0;
+  virtual void on_allocation(std::uint64_t session, Allocation allocation) = 0;
+};
+
 struct DriverStatistics {
   Counter stream_messages_dropped;  // the client reads too slowly, or is gone
   Counter relays_opened;
@@ -56,6 +65,9 @@ class TurnDriver final : public turn::Sink {
 
   // Names the descriptor that Path::listener stands for; in order, from 0.
   void add_listener(int fd) { listener_fds_.push_back(fd); }
+  int listener_fd(std::uint16_t listener) const { return listener_fds_[listener]; }
+  // Before the first packet of a DTLS client.
+  void serve_dtls(DtlsClients& clients) { dtls_ = &clients; }
 
   void to_client(const turn::Path& path, const turn::Parts& parts) override;
   void to_peer(turn::RelayHandle relay, const Address& peer, const Run& run) override;
@@ -79,6 +91,7 @@ class TurnDriver final : public turn::Sink {
   const RelayRange range_;
   const Wiring wiring_;
   std::vector<int> listener_fds_;
+  DtlsClients* dtls_ = nullptr;
   std::size_t turn_ = 0;
   DriverStatistics statistics_;
 };

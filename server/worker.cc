@@ -15,6 +15,11 @@ TurnDriver::RelayRange range_of(const Plan& plan) {
   return {plan.relay_ips, plan.config.min_port, plan.config.max_port};
 }
 
+std::unique_ptr<DtlsDoor> open_dtls_door(const Plan& plan, Random& random, DtlsDoor::Owner& owner) {
+  if (!plan.dtls_context) return nullptr;
+  return std::make_unique<DtlsDoor>(plan.dtls_context->raw(), random, owner, DtlsDoor::Limits{});
+}
+
 }  // namespace
 
 Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
@@ -24,6 +29,7 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
       batch_(segmentation_of(shared.plan)),
       relays_(loop, arena_, *this, shared.plan.turn->max_allocations),
       front_door_(loop, shared.plan.tls.get(), *this, FrontDoor::Limits{}),
+      dtls_door_(open_dtls_door(shared.plan, shared.random, *this)),
       driver_(range_of(shared.plan),
               {index, batch_, relays_, front_door_, shared.relays, shared.random}),
       server_(shared.plan.turn, {shared.quota, shared.relays, shared.random}),
@@ -33,20 +39,28 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
       mailbox_(kMailboxCapacity, [this] { mail_arrived_.wake(); }),
       stops_(1, [this] { stop_requested_.wake(); }),
       sockets_(std::move(sockets)) {
-  for (const auto& listener : sockets_.udp) {
-    const auto number = static_cast<std::uint16_t>(udp_doors_.size());
-    udp_doors_.push_back(std::make_unique<UdpDoor>(*this, number, listener->local()));
-    driver_.add_listener(listener->fd());
-  }
+  for (const auto& listener : sockets_.udp) add_udp(*listener, UdpDoor::Speaks::kAny);
+  for (const auto& listener : sockets_.dtls) add_udp(*listener, UdpDoor::Speaks::kDtlsOnly);
+  if (dtls_door_) driver_.serve_dtls(*dtls_door_);
   loop_.on_flush([this] { flush(); });
 }
 
-// The door closes while the relay behind it still stands.
-Worker::~Worker() { front_door_.close_all(); }
+// The doors close while the relay behind them still stands.
+Worker::~Worker() {
+  front_door_.close_all();
+  if (dtls_door_) dtls_door_->close_all();
+}
+
+void Worker::add_udp(const net::UdpListener& listener, UdpDoor::Speaks speaks) {
+  const auto number = static_cast<std::uint16_t>(udp_doors_.size());
+  udp_doors_.push_back(std::make_unique<UdpDoor>(*this, number, listener.local(), speaks));
+  driver_.add_listener(listener.fd());
+}
 
 void Worker::start() {
-  for (std::size_t i = 0; i < sockets_.udp.size(); ++i) {
-    sockets_.udp[i]->start(loop_, arena_, *udp_doors_[i]);
+  auto door = udp_doors_.begin();
+  for (auto* listeners : {&sockets_.udp, &sockets_.dtls}) {
+    for (const auto& listener : *listeners) listener->start(loop_, arena_, **door++);
   }
   for (const WorkerSockets::Tcp& tcp : sockets_.tcp) {
     tcp.listener->start(loop_, [this, kind = tcp.kind](int fd) { front_door_.accept(fd, kind); });
@@ -58,8 +72,9 @@ void Worker::request_stop(std::function<void()> stopped) {
   (void)stops_.post(std::move(stopped));
 }
 
-Worker::UdpDoor::UdpDoor(Worker& its_worker, std::uint16_t index, const Address& local)
-    : worker(its_worker) {
+Worker::UdpDoor::UdpDoor(Worker& its_worker, std::uint16_t index, const Address& local,
+                         Speaks its_speech)
+    : worker(its_worker), speaks(its_speech) {
   path.transport = turn::Transport::kUdp;
   path.listener = index;
   path.local = local;
@@ -67,6 +82,11 @@ Worker::UdpDoor::UdpDoor(Worker& its_worker, std::uint16_t index, const Address&
 
 void Worker::UdpDoor::on_datagrams(net::UdpListener&, const Address& from, const Run& run) {
   path.remote = from;
+  // The first datagram of a train speaks for the rest, which comes from the same five-tuple.
+  if (worker.dtls_door_ && dtls::is_record(run.segment(0))) {
+    return worker.dtls_door_->on_datagrams(worker.loop_.tick(), path, run);
+  }
+  if (speaks == Speaks::kDtlsOnly) return;
   worker.server_.on_client(worker.loop_.tick(), path, run, worker.driver_);
 }
 
@@ -86,10 +106,23 @@ void Worker::take_http(std::unique_ptr<net::Stream> stream, ByteView unread) {
   http_(std::move(stream), unread);
 }
 
+void Worker::send_datagram(const turn::Path& path, ByteView datagram) {
+  batch_.push(driver_.listener_fd(path.listener), path.remote, datagram, {});
+}
+
+void Worker::on_dtls_message(const turn::Path& path, const Run& message) {
+  server_.on_client(loop_.tick(), path, message, driver_);
+}
+
+void Worker::on_dtls_gone(const turn::Path& path) {
+  server_.on_client_gone(loop_.tick(), path, driver_);
+}
+
 void Worker::on_time() {
   const Tick now = loop_.tick();
   server_.on_time(now, driver_);
   front_door_.on_time(now);
+  if (dtls_door_) dtls_door_->on_time(now);
 }
 
 void Worker::on_mail() {
@@ -103,14 +136,18 @@ void Worker::on_stop() {
   sockets_.tcp.clear();
   server_.shut_down(loop_.tick(), driver_);
   front_door_.close_all();
+  if (dtls_door_) dtls_door_->close_all();
   batch_.flush();
   sockets_.udp.clear();
+  sockets_.dtls.clear();
   for (const auto& stopped : stops_.take_all()) stopped();
 }
 
 void Worker::flush() {
   batch_.flush();
-  timer_.arm(std::min(server_.next_deadline(), front_door_.next_deadline()));
+  MonoTime next = std::min(server_.next_deadline(), front_door_.next_deadline());
+  if (dtls_door_) next = std::min(next, dtls_door_->next_deadline());
+  timer_.arm(next);
 }
 
 }  // namespace turnpike::server

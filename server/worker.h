@@ -17,6 +17,7 @@
 #include "net/tcp_listener.h"
 #include "net/tx_batch.h"
 #include "net/udp_socket.h"
+#include "server/dtls_door.h"
 #include "server/front_door.h"
 #include "server/plan.h"
 #include "server/shared_quota.h"
@@ -33,6 +34,7 @@ struct WorkerSockets {
     PortKind kind = PortKind::kAny;
   };
   std::vector<std::unique_ptr<net::UdpListener>> udp;
+  std::vector<std::unique_ptr<net::UdpListener>> dtls;  // where nothing else is spoken
   std::vector<Tcp> tcp;
 };
 
@@ -44,7 +46,9 @@ struct Revocation {
   WallTime until;
 };
 
-class Worker final : private FrontDoor::Owner, private net::RelaySockets::Receiver {
+class Worker final : private FrontDoor::Owner,
+                     private DtlsDoor::Owner,
+                     private net::RelaySockets::Receiver {
  public:
   static constexpr std::size_t kMailboxCapacity = turn::kMaxRevokedNames;
 
@@ -71,24 +75,34 @@ class Worker final : private FrontDoor::Owner, private net::RelaySockets::Receiv
   const turn::Statistics& relay_statistics() const { return server_.statistics(); }
   const DriverStatistics& driver_statistics() const { return driver_.statistics(); }
   const FrontDoorStatistics& front_door_statistics() const { return front_door_.statistics(); }
+  // nullptr without --dtls.
+  const DtlsDoorStatistics* dtls_statistics() const {
+    return dtls_door_ ? &dtls_door_->statistics() : nullptr;
+  }
 
  private:
   // A UDP listener's receiver: knows the path's constant part.
   struct UdpDoor final : net::UdpListener::Receiver {
-    UdpDoor(Worker& its_worker, std::uint16_t index, const Address& local);
+    enum class Speaks : std::uint8_t { kAny, kDtlsOnly };
+    UdpDoor(Worker& its_worker, std::uint16_t index, const Address& local, Speaks speaks);
     void on_datagrams(net::UdpListener& listener, const Address& from, const Run& run) override;
     Worker& worker;
+    const Speaks speaks;
     turn::Path path;
   };
 
   void on_stream_message(const turn::Path& path, ByteView message) override;
   void on_stream_gone(const turn::Path& path) override;
   void take_http(std::unique_ptr<net::Stream> stream, ByteView unread) override;
+  void send_datagram(const turn::Path& path, ByteView datagram) override;
+  void on_dtls_message(const turn::Path& path, const Run& message) override;
+  void on_dtls_gone(const turn::Path& path) override;
   void on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) override;
   void on_time();
   void on_mail();
   void on_stop();
   void flush();
+  void add_udp(const net::UdpListener& listener, UdpDoor::Speaks speaks);
 
   net::Loop& loop_;
   const HttpTaker http_;
@@ -96,6 +110,7 @@ class Worker final : private FrontDoor::Owner, private net::RelaySockets::Receiv
   net::TxBatch batch_;
   net::RelaySockets relays_;
   FrontDoor front_door_;
+  std::unique_ptr<DtlsDoor> dtls_door_;  // nullptr without --dtls
   TurnDriver driver_;
   turn::Server server_;
   net::LoopTimer timer_;

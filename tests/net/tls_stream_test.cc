@@ -143,6 +143,7 @@ TEST(TlsStream, AlpnPrefersTurnAndClaimsNothingUnknown) {
       {"stun.turn,http/1.1", "stun.turn"},
       {"h2", ""},
       {"http/1.0,stun.turn.x,stun", ""},
+      {"http/1.1,stun.nat-discovery", "stun.nat-discovery"},
   };
   for (const auto& [offer, agreed] : table) {
     SCOPED_TRACE(offer);

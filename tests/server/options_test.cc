@@ -88,10 +88,10 @@ TEST(CommandLine, WithoutOptionsEverythingHasItsDefault) {
 }
 
 TEST(CommandLine, WhereToListenReachesItsFields) {
-  const Config config =
-      config_of({"--listening-ip", "192.0.2.1", "--listening-ip=[2001:db8::1]", "--listening-port",
-                 "1000", "--tls-listening-port=443", "--http-port", "80", "--http-port", "8080",
-                 "--public-host", "Turn.Example.ORG", "--cert", "c.pem", "--pkey", "k.pem"});
+  const Config config = config_of(
+      {"--listening-ip", "192.0.2.1", "--listening-ip=[2001:db8::1]", "--listening-port", "1000",
+       "--tls-listening-port=443", "--http-port", "80", "--http-port", "8080", "--public-host",
+       "Turn.Example.ORG", "--cert", "c.pem", "--pkey", "k.pem", "--dtls"});
   EXPECT_THAT(config.listening_ips,
               ElementsAre(*IpAddress::parse("192.0.2.1"), *IpAddress::parse("2001:db8::1")));
   EXPECT_EQ(config.listening_port, 1000);
@@ -100,6 +100,7 @@ TEST(CommandLine, WhereToListenReachesItsFields) {
   EXPECT_EQ(config.public_host, "turn.example.org");
   EXPECT_EQ(config.certificate_file, "c.pem");
   EXPECT_EQ(config.key_file, "k.pem");
+  EXPECT_TRUE(config.dtls);
 }
 
 TEST(CommandLine, HowToRelayReachesItsFields) {
@@ -281,6 +282,7 @@ TEST(OptionValues, ABadOneSaysWhichOptionWhichValueAndWhatIsExpected) {
       {{"--min-port", "2000", "--max-port", "1999"}, {"--min-port 2000", "--max-port 1999"}},
       {{"--cert", "c.pem"}, {"--cert", "--pkey"}},
       {{"--pkey", "k.pem"}, {"--pkey", "--cert"}},
+      {{"--dtls"}, {"--dtls", "--cert"}},
       {{"--http-port", "3478"}, {"--http-port 3478", "taken"}},
       {{"--http-port", "80", "--http-port", "80"}, {"--http-port 80", "taken"}},
       {{"--cert", "c", "--pkey", "k", "--tls-listening-port", "3478"},

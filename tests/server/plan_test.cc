@@ -134,6 +134,22 @@ TEST(Listeners, TheTlsPortIsOpenedOnlyWithACertificate) {
   EXPECT_THAT(tcp_texts(plan_of(config)), ElementsAre("0.0.0.0:3478", "[::]:3478"));
 }
 
+TEST(Listeners, DtlsHasTheTlsPortOfEveryAddressWhenItIsWanted) {
+  const CertificateFiles certificate({"turn.example.org"});
+  Config config;
+  certificate.use_in(config);
+  EXPECT_THAT(plan_of(config).dtls, IsEmpty());
+  EXPECT_EQ(plan_of(config).dtls_context, nullptr);
+  config.dtls = true;
+  config.listening_ips = {ip("192.0.2.1"), ip("2001:db8::4")};
+  const Plan plan = plan_of(config);
+  EXPECT_THAT(plan.dtls, ElementsAre(at("192.0.2.1:5349"), at("[2001:db8::4]:5349")));
+  EXPECT_NE(plan.dtls_context, nullptr);
+  config.tls_listening_port = 0;
+  EXPECT_THAT(plan_of(config).dtls, IsEmpty());
+  EXPECT_NE(plan_of(config).dtls_context, nullptr) << "the listening port speaks it all the same";
+}
+
 TEST(Listeners, AMachineWithoutAnyAddressIsRefused) {
   EXPECT_EQ(refusal({}, Machine{}).code, kExitCannotListen);
 }

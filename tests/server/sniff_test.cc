@@ -50,8 +50,9 @@ TEST(Sniff, TlsInsideTlsIsRefused) {
   EXPECT_EQ(admit_decrypted('O'), Protocol::kHttp);
 }
 
-TEST(Sniff, OnlyTheTwoAlpnNamesDecide) {
+TEST(Sniff, OnlyAlpnNamesOfOursDecide) {
   EXPECT_EQ(protocol_of_alpn("stun.turn"), Protocol::kTurn);
+  EXPECT_EQ(protocol_of_alpn("stun.nat-discovery"), Protocol::kTurn);
   EXPECT_EQ(protocol_of_alpn("http/1.1"), Protocol::kHttp);
   EXPECT_EQ(protocol_of_alpn(""), Protocol::kUnknown);
   EXPECT_EQ(protocol_of_alpn("h2"), Protocol::kUnknown);
