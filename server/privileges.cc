@@ -78,6 +78,17 @@ std::optional<SystemUser> find_user(const char* name) {
   return SystemUser{name, found->pw_uid, found->pw_gid};
 }
 
+std::string current_user_name() {
+  passwd entry{};
+  passwd* found = nullptr;
+  std::vector<char> buffer(16384);
+  const uid_t uid = ::geteuid();
+  if (::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) {
+    return std::to_string(uid);
+  }
+  return entry.pw_name;
+}
+
 Expected<void> drop_privileges(const Plan&) {
   if (::geteuid() != 0) return {};
   auto user = find_user(kSystemUserName);

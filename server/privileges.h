@@ -22,6 +22,9 @@ struct SystemUser {
 };
 std::optional<SystemUser> find_user(const char* name);
 
+// Of the user that the process is now; the number where it has no name.
+std::string current_user_name();
+
 // Call when every listener is bound and every file that needs root was read. A no-op when not root.
 Expected<void> drop_privileges(const Plan& plan);
 

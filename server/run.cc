@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/hash.h"
@@ -39,6 +40,21 @@ Watches watch_signals(Runtime& runtime) {
   return watches;
 }
 
+// As the user that the server is from now on, who may be another than the one who started it.
+void warn_of_unreadable_pages(const Plan& plan, const StaticFiles* files) {
+  const auto closed = files == nullptr ? std::nullopt : files->find_unreadable();
+  if (!closed) return;
+  const std::string& folder = plan.config.static_dir;
+  std::string path = folder;
+  if (!closed->first.empty()) path.append(path.ends_with('/') ? "" : "/").append(closed->first);
+  const std::string others =
+      closed->count > 1 ? " and " + std::to_string(closed->count - 1) + " more" : "";
+  log::warning(
+      "--static: user {} may not read {}{}, so browsers get 404 there. To let it: "
+      "chmod -R a+rX '{}'",
+      current_user_name(), path, others, folder);
+}
+
 // The one line that scripts wait for, bare and not through the log's queue.
 void say_ready() {
   std::fputs("ready\n", stderr);
@@ -61,6 +77,7 @@ int run(const Plan& plan) {
     log::error("{}", dropped.error().message);
     return kExitPrivileges;
   }
+  warn_of_unreadable_pages(plan, (*runtime)->files());
   {
     const Watches watches = watch_signals(**runtime);
     print_banner(plan, (*runtime)->bound(), (*runtime)->service(),

@@ -39,6 +39,7 @@ class Runtime {
   const BoundAddresses& bound() const { return bound_; }
   const signaling::Service& service() const { return *service_; }
   net::Loop& main_loop() { return main_loop_; }
+  const StaticFiles* files() const { return files_.get(); }  // nullptr: no --static
 
   // Starts the workers' threads, begins to read, and serves until request_stop().
   void serve();

@@ -134,6 +134,34 @@ FileAnswer read_beneath(int folder, const std::string& path) {
   return list_folder(std::move(found));
 }
 
+struct Look {
+  std::size_t seen = 0;
+  StaticFiles::Unreadable closed;
+};
+
+// Opens what a request for it would open.
+void look_at(int folder, const std::string& path, std::size_t depth, Look& look) {
+  ++look.seen;
+  Descriptor found = open_beneath(folder, path);
+  if (!found) {
+    if (errno == EACCES && look.closed.count++ == 0) look.closed.first = path;
+    return;
+  }
+  struct stat status {};
+  if (::fstat(found.get(), &status) != 0 || !S_ISDIR(status.st_mode)) return;
+  DIR* stream = depth > 0 ? ::fdopendir(found.get()) : nullptr;
+  if (stream == nullptr) return;
+  found.take();
+  while (look.seen < StaticFiles::kMaxLookedAt) {
+    const dirent* entry = ::readdir(stream);
+    if (entry == nullptr) break;
+    const bool opens = entry->d_type == DT_REG || entry->d_type == DT_DIR;
+    if (entry->d_name[0] == '.' || !opens) continue;
+    look_at(folder, path.empty() ? entry->d_name : path + '/' + entry->d_name, depth - 1, look);
+  }
+  ::closedir(stream);
+}
+
 }  // namespace
 
 struct StaticFiles::Folder {
@@ -176,6 +204,13 @@ void StaticFiles::read(net::Loop& loop, std::string_view path, Done done) const 
     mine->done(mine->answer);
   };
   CHECK(uv_queue_work(loop.raw(), &job->work, work, finished) == 0);
+}
+
+std::optional<StaticFiles::Unreadable> StaticFiles::find_unreadable() const {
+  Look look;
+  look_at(folder_->fd, "", kMaxDepth, look);
+  if (look.closed.count == 0) return std::nullopt;
+  return std::move(look.closed);
 }
 
 FileAnswer StaticFiles::read_now(const std::string& path) const {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,9 @@ class StaticFiles {
  public:
   static constexpr std::uint64_t kMaxFileSize = 64u << 20;
   static constexpr std::size_t kMaxListed = 4096;  // names in a listing
+  // find_unreadable() looks no further.
+  static constexpr std::size_t kMaxLookedAt = 4096;  // files and folders
+  static constexpr std::size_t kMaxDepth = 16;       // folders below each other
 
   using Done = std::function<void(const signaling::FileAnswer& answer)>;
 
@@ -36,6 +40,14 @@ class StaticFiles {
 
   // The same, here and now, on the calling thread.
   signaling::FileAnswer read_now(const std::string& path) const;
+
+  // What the process may not read, as the user that it is now: pages there would answer 404, and
+  // nobody would know why. Links and dot files are left out.
+  struct Unreadable {
+    std::string first;      // relative; "" is the folder itself
+    std::size_t count = 0;  // altogether
+  };
+  std::optional<Unreadable> find_unreadable() const;
 
  private:
   struct Job;

@@ -75,9 +75,8 @@ ByteRange wanted_range(const Request& request, std::string_view etag, std::size_
 Response file(const Request& request, const FileAnswer& answer) {
   Response response;
   response.page = Response::Page::kStatic;
-  const bool index = answer.is_index || request.path().ends_with('/');
   response.content_type =
-      index ? "text/html; charset=utf-8" : std::string(http::mime_type(request.path()));
+      answer.is_index ? "text/html; charset=utf-8" : std::string(http::mime_type(request.path()));
   const std::size_t size = answer.content.size();
   const auto modified_at = static_cast<std::uint64_t>(answer.modified.since_epoch.count());
   const std::string etag = "\"" + hex(modified_at) + "-" + hex(size) + "\"";
@@ -129,7 +128,9 @@ Response file_response(const Request& request, const FileAnswer& answer) {
   const bool slash = request.path().ends_with('/');
   switch (answer.kind) {
     case FileAnswer::Kind::kFile:
-      return answer.is_index && !slash ? add_slash(request) : file(request, answer);
+      if (answer.is_index == slash) return file(request, answer);
+      if (answer.is_index) return add_slash(request);
+      break;  // only folders have a slash at their end
     case FileAnswer::Kind::kDirectory:
       return slash ? listing(request, answer) : add_slash(request);
     case FileAnswer::Kind::kTooLarge:

@@ -13,6 +13,8 @@ import struct
 import subprocess
 import tempfile
 import unittest
+import urllib.error
+import urllib.request
 
 from server import BINARY, Server, certificate, free_port
 
@@ -199,6 +201,27 @@ def ice_servers(banner):
 
 
 class Running(unittest.TestCase):
+    def test_pages_that_the_user_of_the_server_may_not_read_are_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page = os.path.join(folder, "js", "main.js")
+            os.mkdir(os.path.dirname(page))
+            with open(page, "w", encoding="ascii") as file:
+                file.write("page")
+            for path, mode in ((folder, 0o755), (os.path.dirname(page), 0o755), (page, 0o000)):
+                os.chmod(path, mode)
+            with Server("--static", folder) as server:
+                url = f"http://127.0.0.1:{server.port}/js/main.js"
+                with self.assertRaisesRegex(urllib.error.HTTPError, "404"):
+                    urllib.request.urlopen(url, timeout=10)
+            self.assertRegex(server.log(), rf"--static: user \S+ may not read {page}, .*"
+                                           rf"chmod -R a\+rX '{folder}'")
+            os.chmod(page, 0o644)
+            with Server("--static", folder) as server:
+                url = f"http://127.0.0.1:{server.port}/js/main.js"
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    self.assertEqual(answer.read(), b"page")
+            self.assertNotIn("--static", server.log())
+
     def test_secrets_in_arguments_are_overwritten(self):
         with Server("--static-auth-secret", "topsecret", "--user=alice:wonderland",
                     "--api-key", "opensesame", "--realm", "example.org") as server:

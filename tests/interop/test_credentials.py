@@ -184,21 +184,37 @@ class Credentials(unittest.TestCase):
 
 
 class Guessing(unittest.TestCase):
+    def guess(self, server, client=None):
+        """Guesses until it is refused to listen, at most 200 times; answers how often it did."""
+        for number in range(200):
+            headers = {} if client is None else {"X-Forwarded-For": client}
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{server.port}/turn?service=turn&key=guess-{number}",
+                headers=headers)
+            with self.assertRaises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(request, timeout=10)
+            with caught.exception as error:
+                if error.code == 429:
+                    self.assertGreater(int(error.headers["Retry-After"]), 0)
+                    return number
+                self.assertEqual(error.code, 401)
+        return None
+
+    def server(self, *options):
+        return Server("--api-key", KEY, "--relay-ip", "127.0.0.1", *options)
+
     def test_is_slowed_down(self):
-        with Server("--api-key", KEY, "--relay-ip", "127.0.0.1") as server:
-            statuses = []
-            for number in range(200):
-                request = urllib.request.Request(
-                    f"http://127.0.0.1:{server.port}/turn?service=turn&key=guess-{number}")
-                try:
-                    with urllib.request.urlopen(request, timeout=10) as response:
-                        statuses.append(response.status)
-                except urllib.error.HTTPError as error:
-                    with error:
-                        statuses.append(error.code)
-                if statuses[-1] == 429:
-                    break
-            self.assertEqual(set(statuses), {401, 429})
+        with self.server() as server:
+            self.assertGreater(self.guess(server), 0)
+            self.assertEqual(self.guess(server, "203.0.113.7"), 0, "anybody can write that")
+
+    def test_behind_a_trusted_proxy_each_client_counts_for_himself(self):
+        with self.server("--trusted-proxy", "127.0.0.0/8") as server:
+            self.assertGreater(self.guess(server, "203.0.113.7"), 0)
+            self.assertEqual(self.guess(server, "203.0.113.7"), 0)
+            self.assertGreater(self.guess(server, "203.0.113.8"), 0)
+            # What a client wrote stands before what the proxy wrote.
+            self.assertEqual(self.guess(server, "198.51.100.1, 203.0.113.8"), 0)
 
 
 if __name__ == "__main__":

@@ -209,3 +209,52 @@ conversation("hostile lengths: a frame that announces 2^63 bytes ends at once", 
     await withPatience(`the end on ${path(0)}`, gone);
   }
 }, { skip });
+
+// What is relayed is checked, not rebuilt: numbers, order and spaces stay as they were written.
+conversation("JSON passes as it was written", async ({ cleanUp }) => {
+  const written = '{ "b":1.0,"a" : 1e400,"a":-0,"big":123456789012345678901234567890,"u":"\\u00e9é" }';
+  const exchange = async (dialect, text, wanted) => {
+    const [ann, ben] = [await open(cleanUp, dialect), await open(cleanUp, dialect)];
+    while (ben.heard.size > 0) await ben.heard.next();
+    ann.socket.send(text(ben));
+    const heard = await ben.heard.next(written);
+    assert.ok(heard.includes(written), heard);
+    if (wanted) assert.equal(heard, wanted);
+    for (const { socket } of [ann, ben]) socket.terminate();
+  };
+  await exchange(kDialects["the raw relay"], () => written, written);
+  await exchange(kDialects["Socket.IO 5"],
+    () => `42["sendOffer",{"offer":${written},"room":"hostile"}]`);
+  await exchange(kDialects.ScaleDrone,
+    () => `{"type":"publish","room":"hostile","message":${written}}`);
+  await exchange(kDialects.PeerJS,
+    ({ id }) => `{"type":"OFFER","dst":"hostile-${id}","payload":${written}}`);
+  await exchange(kDialects["y-webrtc"],
+    () => `{"type":"publish","topic":"hostile","data":${written}}`);
+}, { skip });
+
+conversation("a reader who does not read is cut, and costs no more than his share",
+  async ({ cleanUp }) => {
+    const path = (id) => `/peerjs?key=peerjs&id=${id}&token=t-${id}&version=1.5.5`;
+    const peer = (id) => open(cleanUp, { path: () => path(id), hello: [] });
+    const slow = await peer("slow");
+    slow.socket.pause();
+    const before = server.memory();
+    const payload = "x".repeat(60_000);
+    for (let count = 0; count < 20; count += 1) {
+      const sender = await peer(`sender-${count}`);
+      for (let index = 0; index < 40; index += 1) {
+        sender.socket.send(JSON.stringify({ type: "OFFER", dst: "slow", payload }));
+      }
+      await answered(sender);
+    }
+    // His id is free again: to others it is not taken any more.
+    const [ann, ben] = [await peer("after-a"), await peer("after-b")];
+    const growth = server.memory() - before;
+    assert.ok(growth < 64 << 20, `${growth} bytes`);
+    const heir = await open(cleanUp,
+      { path: () => "/peerjs?key=peerjs&id=slow&token=another&version=1.5.5", hello: [] });
+    assert.match(await heir.heard.next("OPEN"), /OPEN/);
+    ann.socket.send('{"type":"OFFER","dst":"after-b","payload":"hello"}');
+    while (!/hello/.test(await ben.heard.next("hello"))) { /* OPEN came first */ }
+  }, { skip });

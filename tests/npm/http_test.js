@@ -155,6 +155,16 @@ for (const path of kFolders.flatMap((folder) =>
   }, { skip: isReference && "not all there" });
 }
 
+conversation("HTTP: the licences of the client are shipped with it", async ({ t }) => {
+  const answer = await fetch(`${server.url}/assets/socketio/LICENSE`);
+  if (answer.status === 404) return t.skip("the binary was built without npm's client");
+  const text = await answer.text();
+  for (const name of ["socket.io-client", "engine.io-parser", "debug"]) {
+    assert.match(text, new RegExp(`^${name}\\b`, "m"));
+  }
+  assert.match(text, /Permission is hereby granted, free of charge/);
+}, { skip: isReference });
+
 conversation("HTTP: what stands beside the client is not served", async () => {
   for (const path of ["/socket.io/package.json", "/socket.io/socket.io.ts", "/socket.io/LICENSE.js",
     "/node_modules/socket.io/package.json", "/node_modules/"]) {

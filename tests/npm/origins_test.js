@@ -97,6 +97,7 @@ conversation("origins: with names only the named may ask and read", async () => 
         const answer = await ask(named, path, origin, method);
         assert.equal(answer.status, 403, `${method} ${path} from ${origin}`);
         assert.equal(answer.headers.get("access-control-allow-origin"), null);
+        if (path.startsWith("/socket.io")) assert.equal((await answer.json()).code, 4);
       }
     }
     assert.equal((await ask(named, path)).status, 200);

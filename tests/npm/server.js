@@ -2,6 +2,7 @@
 // REFERENCE=1, the small Node server of reference.js that proves the tests themselves.
 
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -64,6 +65,12 @@ export class Turnpike {
 
   get log() {
     return this.#log.join("");
+  }
+
+  // Resident bytes.
+  memory() {
+    const status = readFileSync(`/proc/${this.#process.pid}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)[1]) * 1024;
   }
 
   async stop() {
@@ -136,7 +143,7 @@ function plainEnvironment() {
   return Object.fromEntries(Object.entries(process.env).filter(ours));
 }
 
-async function freePort() {
+export async function freePort() {
   const holder = createServer();
   await new Promise((done) => holder.listen(0, "127.0.0.1", done));
   const { port } = holder.address();

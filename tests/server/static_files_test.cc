@@ -110,6 +110,62 @@ TEST_F(StaticFilesTest, APipeDoesNotHangTheReader) {
   EXPECT_EQ(files_->read_now("pipe").kind, Kind::kNotFound);
 }
 
+// Root may read everything: these tests become somebody else for a while.
+class AsNobody {
+ public:
+  AsNobody() { EXPECT_TRUE(!root_ || ::seteuid(65534) == 0); }
+  ~AsNobody() { EXPECT_TRUE(!root_ || ::seteuid(0) == 0); }
+  AsNobody(const AsNobody&) = delete;
+  AsNobody& operator=(const AsNobody&) = delete;
+
+ private:
+  const bool root_ = ::geteuid() == 0;
+};
+
+TEST_F(StaticFilesTest, WhatTheUserMayNotReadIsFound) {
+  for (const char* path : {"served/index.html", "served/js/main.js", "served/css/a/b.css"}) {
+    write(path, "page");
+  }
+  fs::permissions(served_, fs::perms{0755});
+  for (const auto& entry : fs::recursive_directory_iterator(served_)) {
+    fs::permissions(entry, fs::perms{entry.is_directory() ? 0755u : 0644u});
+  }
+  {
+    const AsNobody user;
+    EXPECT_FALSE(files_->find_unreadable());
+  }
+  const auto closed_by = [this](const fs::path& path) {
+    const auto before = fs::status(path).permissions();
+    fs::permissions(path, fs::perms::none);
+    std::optional<StaticFiles::Unreadable> found;
+    {
+      const AsNobody user;
+      found = files_->find_unreadable();
+    }
+    fs::permissions(path, before);
+    return found ? std::to_string(found->count) + " " + found->first : "none";
+  };
+  EXPECT_EQ(closed_by(served_ / "index.html"), "1 index.html");
+  EXPECT_EQ(closed_by(served_ / "css/a/b.css"), "1 css/a/b.css");
+  EXPECT_EQ(closed_by(served_ / "js"), "1 js");
+  EXPECT_EQ(closed_by(served_), "1 ");
+  // What is never served may be closed.
+  write("served/.hidden", "secret");
+  EXPECT_EQ(closed_by(served_ / ".hidden"), "none");
+}
+
+TEST_F(StaticFilesTest, TheSearchForClosedFilesHasAnEnd) {
+  for (std::size_t i = 0; i < StaticFiles::kMaxLookedAt + 10; ++i) {
+    write("served/" + std::to_string(i), "");
+    fs::permissions(served_ / std::to_string(i), fs::perms::none);
+  }
+  fs::permissions(served_, fs::perms{0755});
+  const AsNobody user;
+  const auto found = files_->find_unreadable();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->count, StaticFiles::kMaxLookedAt - 1) << "and the folder itself";
+}
+
 TEST_F(StaticFilesTest, AFolderThatIsNotThereIsSaidInOneSentence) {
   const auto opened = StaticFiles::open("/nonexistent/folder");
   ASSERT_FALSE(opened);

@@ -172,6 +172,7 @@ TEST(StaticFiles, AreServedWithTheirType) {
   EXPECT_EQ(world.get("/PAGE.HTML").header("content-type"), "text/html; charset=utf-8");
   EXPECT_EQ(world.get("/a.tar.unknown").header("content-type"), "application/octet-stream");
   EXPECT_EQ(world.get("/a.html/noext").header("content-type"), "application/octet-stream");
+  EXPECT_EQ(world.get("/notes.txt/").status, 404) << "not a page for its slash";
 }
 
 // A page that wants a script which nobody has is told how to get it; other paths are just empty.
