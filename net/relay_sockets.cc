@@ -56,15 +56,21 @@ Expected<RelaySockets::SocketHandle, RelaySockets::OpenError> RelaySockets::open
     syscalls().close(fd);
     return unexpected(error);
   }
-  prepare_udp(fd, address.family(), kReceiveBuffer);
   const Address local = address.port != 0 ? address : local_address_of(fd);
+  const auto adopted = adopt(fd, local, owner);
+  if (!adopted) syscalls().close(fd);
+  return adopted;
+}
+
+Expected<RelaySockets::SocketHandle, RelaySockets::OpenError> RelaySockets::adopt(
+    int fd, const Address& local, std::uint64_t owner) {
+  prepare_udp(fd, local.family(), kReceiveBuffer);
   const SocketHandle handle = sockets_.emplace(Socket{fd, local, owner});
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = handle.pack();
   if (!handle || syscalls().epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
     sockets_.erase(handle);
-    syscalls().close(fd);
     return unexpected(OpenError::kNoResources);
   }
   return handle;

@@ -120,6 +120,8 @@ class RelaySockets {
 
   // Binds exactly `address` (no SO_REUSEPORT: the kernel's refusal is the answer).
   Expected<SocketHandle, OpenError> open(const Address& address, std::uint64_t owner);
+  // Takes a socket that is bound to `local`; unless that fails, the descriptor is ours then.
+  Expected<SocketHandle, OpenError> adopt(int fd, const Address& local, std::uint64_t owner);
   void close(SocketHandle handle);
   const Socket* find(SocketHandle handle) const { return sockets_.find(handle); }
   const UdpStatistics& statistics() const { return statistics_; }

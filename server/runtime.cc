@@ -113,6 +113,7 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       bound_(std::move(bound)),
       files_(std::move(files)),
       relays_(plan.relay_ips),
+      reservations_(random_),
       quota_(plan.config.quota),
       stop_requested_(main_loop_, [this] { stop(); }) {
   service_ = std::make_unique<signaling::Service>(
@@ -125,11 +126,12 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
   for (std::uint32_t i = 0; i < plan_.workers; ++i) {
     if (!shares_main_loop()) worker_loops_.push_back(std::make_unique<net::Loop>());
     net::Loop& loop = shares_main_loop() ? main_loop_ : *worker_loops_.back();
-    workers_.push_back(std::make_unique<Worker>(
-        i, loop, std::move(sockets[i]), Worker::Shared{plan_, relays_, quota_, random_},
-        [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
-          take_http(std::move(stream), unread);
-        }));
+    workers_.push_back(
+        std::make_unique<Worker>(i, loop, std::move(sockets[i]),
+                                 Worker::Shared{plan_, relays_, reservations_, quota_, random_},
+                                 [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
+                                   take_http(std::move(stream), unread);
+                                 }));
   }
 }
 

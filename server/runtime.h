@@ -64,6 +64,7 @@ class Runtime {
   const std::unique_ptr<StaticFiles> files_;
   SystemRandom random_;
   SharedRelays relays_;
+  SharedReservations reservations_;
   SharedQuota quota_;
   std::atomic<std::uint64_t> connections_refused_{0};  // by a hub that is overloaded
   // Loops outlive what lives on them.

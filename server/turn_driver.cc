@@ -1,10 +1,14 @@
 #include "server/turn_driver.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "net/bind.h"
+#include "net/syscalls.h"
 
 namespace turnpike::server {
 namespace {
@@ -85,11 +89,14 @@ const IpAddress* TurnDriver::next_ip(Family family) {
 // 7.2); when the range is crowded the rest is scanned from a random place. Ports that are live
 // here cost no system call, and binds that fail because of other programs are bounded.
 TurnDriver::OpenResult TurnDriver::open_on(const IpAddress& ip, const turn::RelayWish& wish) {
-  const bool even = wish.parity == turn::PortParity::kEven;
+  const bool even = wish.parity != turn::PortParity::kAny;
   const std::uint32_t step_width = even ? 2 : 1;
   const std::uint32_t first = range_.first_port + (even ? range_.first_port % 2u : 0u);
-  if (first > range_.last_port) return unexpected(turn::RelayError::kNoPortLeft);
-  const std::uint32_t ports = (range_.last_port - first) / step_width + 1;
+  // The port above a reserving one must be of the range too.
+  const std::uint32_t last =
+      range_.last_port - (wish.parity == turn::PortParity::kEvenAndReserveNext ? 1u : 0u);
+  if (first > last) return unexpected(turn::RelayError::kNoPortLeft);
+  const std::uint32_t ports = (last - first) / step_width + 1;
   if (!even && wiring_.live_relays.live_on(ip) >= ports) {
     return unexpected(turn::RelayError::kNoPortLeft);
   }
@@ -99,24 +106,26 @@ TurnDriver::OpenResult TurnDriver::open_on(const IpAddress& ip, const turn::Rela
   for (std::uint32_t draw = 0; draw < kRandomDraws; ++draw) {
     const Address address{ip, port_at(wiring_.random.below(ports))};
     if (wiring_.live_relays.is_live(address)) continue;
-    if (auto result = try_port(address, wish.owner)) return *result;
+    if (auto result = try_port(address, wish)) return *result;
   }
   const std::uint32_t start = wiring_.random.below(ports);
   for (std::uint32_t step = 0, binds = 0; step < ports && binds < kScannedBinds; ++step) {
     const Address address{ip, port_at(start + step)};
     if (wiring_.live_relays.is_live(address)) continue;
-    if (auto result = try_port(address, wish.owner)) return *result;
+    if (auto result = try_port(address, wish)) return *result;
     ++binds;
   }
   return unexpected(turn::RelayError::kNoPortLeft);
 }
 
 std::optional<TurnDriver::OpenResult> TurnDriver::try_port(const Address& address,
-                                                           std::uint64_t owner) {
-  const auto handle = wiring_.relays.open(address, owner);
+                                                           const turn::RelayWish& wish) {
+  const auto handle = wiring_.relays.open(address, wish.owner);
   if (handle) {
     wiring_.live_relays.add(address, wiring_.worker);
-    return OpenResult(turn::Relay{{handle->pack()}, address});
+    const turn::Relay relay{{handle->pack()}, address};
+    if (wish.parity == turn::PortParity::kEvenAndReserveNext) return reserve_next(relay, wish);
+    return OpenResult(relay);
   }
   switch (handle.error()) {
     case net::RelaySockets::OpenError::kAddressInUse:
@@ -127,6 +136,37 @@ std::optional<TurnDriver::OpenResult> TurnDriver::try_port(const Address& addres
       return OpenResult(unexpected(turn::RelayError::kNoResources));
   }
   return std::nullopt;
+}
+
+std::optional<TurnDriver::OpenResult> TurnDriver::reserve_next(const turn::Relay& relay,
+                                                               const turn::RelayWish& wish) {
+  const Address next{relay.address.ip, static_cast<std::uint16_t>(relay.address.port + 1)};
+  const auto fd = net::open_bound(next, SOCK_DGRAM, net::ReusePort::kNo);
+  if (!fd) {
+    close_relay(relay.handle);
+    return std::nullopt;
+  }
+  turn::Relay pair = relay;
+  pair.reserved = wiring_.reservations.add({*fd, next}, wish.reserve_for);
+  if (pair.reserved != 0) return OpenResult(pair);
+  net::syscalls().close(*fd);
+  close_relay(relay.handle);
+  return OpenResult(unexpected(turn::RelayError::kNoResources));
+}
+
+Expected<turn::ClaimedRelay, turn::RelayError> TurnDriver::claim_relay(const Claim& claim) {
+  return wiring_.reservations.claim(
+      claim.token, claim.name, [&](const SharedReservations::Socket& reserved) -> OpenResult {
+        const auto handle = wiring_.relays.adopt(reserved.fd, reserved.local, claim.owner);
+        if (!handle) return unexpected(turn::RelayError::kNoResources);
+        wiring_.live_relays.add(reserved.local, wiring_.worker);
+        statistics_.relays_opened.add();
+        return turn::Relay{{handle->pack()}, reserved.local};
+      });
+}
+
+bool TurnDriver::drop_reservation(turn::ReservationToken token) {
+  return wiring_.reservations.drop(token);
 }
 
 void TurnDriver::close_relay(turn::RelayHandle relay) {

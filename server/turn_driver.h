@@ -14,6 +14,7 @@
 #include "net/tx_batch.h"
 #include "net/udp_socket.h"
 #include "server/shared_relays.h"
+#include "server/shared_reservations.h"
 #include "turn/sink.h"
 
 namespace turnpike::server {
@@ -58,6 +59,7 @@ class TurnDriver final : public turn::Sink {
     net::RelaySockets& relays;
     StreamDirectory& streams;
     SharedRelays& live_relays;
+    SharedReservations& reservations;
     Random& random;
   };
 
@@ -73,6 +75,8 @@ class TurnDriver final : public turn::Sink {
   void to_peer(turn::RelayHandle relay, const Address& peer, const Run& run) override;
   Expected<turn::Relay, turn::RelayError> open_relay(const turn::RelayWish& wish) override;
   void close_relay(turn::RelayHandle relay) override;
+  Expected<turn::ClaimedRelay, turn::RelayError> claim_relay(const Claim& claim) override;
+  bool drop_reservation(turn::ReservationToken token) override;
   void report(const turn::Event& event) override;
 
   const DriverStatistics& statistics() const { return statistics_; }
@@ -86,7 +90,9 @@ class TurnDriver final : public turn::Sink {
   void to_stream(const turn::Path& path, const turn::Parts& parts);
   OpenResult open_on(const IpAddress& ip, const turn::RelayWish& wish);
   // nullopt: that port is taken, draw another.
-  std::optional<OpenResult> try_port(const Address& address, std::uint64_t owner);
+  std::optional<OpenResult> try_port(const Address& address, const turn::RelayWish& wish);
+  // Whether the next port could be kept, for `relay`, which is closed again if not.
+  std::optional<OpenResult> reserve_next(const turn::Relay& relay, const turn::RelayWish& wish);
 
   const RelayRange range_;
   const Wiring wiring_;

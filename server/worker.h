@@ -22,6 +22,7 @@
 #include "server/plan.h"
 #include "server/shared_quota.h"
 #include "server/shared_relays.h"
+#include "server/shared_reservations.h"
 #include "server/turn_driver.h"
 #include "turn/server.h"
 
@@ -56,6 +57,7 @@ class Worker final : private FrontDoor::Owner,
   struct Shared {
     const Plan& plan;
     SharedRelays& relays;
+    SharedReservations& reservations;
     SharedQuota& quota;
     Random& random;
   };

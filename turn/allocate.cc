@@ -1,8 +1,10 @@
 // Allocate and Refresh (RFC 8656 sections 7 and 8), and whose allocation a request is about.
 #include <algorithm>
 #include <array>
-#include <string>
+#include <memory>
+#include <utility>
 
+#include "base/check.h"
 #include "turn/core.h"
 
 namespace turnpike::turn {
@@ -25,32 +27,36 @@ bool is_malformed_u32(const MessageView& message, Attribute attribute) {
   return message.has(attribute) && !message.u32(attribute);
 }
 
-// Step 8: the R bit asks to reserve the next port as well, which this server does not offer; it
-// cannot satisfy the request then (508), and clients ask again without.
+// Step 8: the R bit asks to reserve the next port as well.
 Expected<PortParity, ErrorCode> read_even_port(const MessageView& message) {
   const auto value = message.value(Attribute::kEvenPort);
   if (!value) return PortParity::kAny;
   if (value->size() != 1) return unexpected(ErrorCode::kBadRequest);
   constexpr std::uint8_t kReserveNext = 0x80;
-  if ((value->front() & kReserveNext) != 0) return unexpected(ErrorCode::kInsufficientCapacity);
-  return PortParity::kEven;
+  return (value->front() & kReserveNext) != 0 ? PortParity::kEvenAndReserveNext : PortParity::kEven;
 }
 
-// ADDRESS-ERROR-CODE for the IPv6 leg of a dual allocation (RFC 8656 section 18.12): family,
-// reserved bits, class, number, phrase.
-void add_second_family_error(Builder& builder) {
-  constexpr std::string_view kPhrase = "Address Family not Supported";
-  std::array<std::uint8_t, 4 + kPhrase.size()> value;
-  Writer out(value);
-  out.u8(2);
+// ADDRESS-ERROR-CODE for the leg that a dual allocation could not have (RFC 8656 section 18.12):
+// family, reserved bits, class, number, phrase.
+void add_address_error(Builder& builder, Family family, ErrorCode code) {
+  std::array<std::uint8_t, 64> room;
+  Writer out(room);
+  const auto number = static_cast<std::uint16_t>(code);
+  out.u8(family == Family::kIPv4 ? 1 : 2);
   out.u8(0);
-  out.u8(4);
-  out.u8(40);
-  out.bytes(as_bytes(kPhrase));
-  builder.bytes(Attribute::kAddressErrorCode, value);
+  out.u8(static_cast<std::uint8_t>(number / 100));
+  out.u8(static_cast<std::uint8_t>(number % 100));
+  out.bytes(as_bytes(stun::reason_phrase(code)));
+  CHECK(out.ok());
+  builder.bytes(Attribute::kAddressErrorCode, ByteView(room).first(out.size()));
 }
 
 }  // namespace
+
+ErrorCode code_of(RelayError error) {
+  return error == RelayError::kFamilyNotSupported ? ErrorCode::kAddressFamilyNotSupported
+                                                  : ErrorCode::kInsufficientCapacity;
+}
 
 Outcome Server::Core::allocate(const Request& request) {
   if (const Allocation* existing = allocations_.find(request.path)) {
@@ -71,7 +77,7 @@ Outcome Server::Core::allocate(const Request& request) {
   event.kind = Event::Kind::kAllocationCreated;
   event.method = request.message.method();
   event.path = &request.path;
-  event.relayed = allocation.external;
+  event.relayed = allocation.first.external;
   event.username = request.name;
   request.sink.report(event);
   answer_allocate(request, allocation);
@@ -87,17 +93,24 @@ Outcome Server::Core::refresh(const Request& request) {
       is_malformed_u32(message, Attribute::kLifetime)) {
     return unexpected(ErrorCode::kBadRequest);
   }
-  if (const auto family = message.requested_address_family();
-      family && family_of(*family) != allocation.family()) {
-    return unexpected(ErrorCode::kPeerAddressFamilyMismatch);
+  Leg* named = nullptr;  // section 8.2: one leg of a dual allocation
+  if (const auto number = message.requested_address_family()) {
+    const auto family = family_of(*number);
+    named = family ? allocation.leg(*family) : nullptr;
+    if (named == nullptr) return unexpected(ErrorCode::kPeerAddressFamilyMismatch);
   }
   const seconds lifetime = message.u32(Attribute::kLifetime) == 0u
                                ? seconds(0)
                                : grant(message.u32(Attribute::kLifetime));
-  if (lifetime == seconds(0)) {
+  const bool both = named == nullptr || !allocation.second;
+  if (lifetime > seconds(0)) {
+    const MonoTime deadline = request.now.mono + lifetime;
+    arm(allocation, both ? allocation.first : *named, deadline);
+    if (both && allocation.second) arm(allocation, *allocation.second, deadline);
+  } else if (both) {
     end(allocation, Event::Ending::kRefreshZero, request.sink);
   } else {
-    wheel_.arm(allocation.expiry, request.now.mono + lifetime);
+    end_leg(allocation, named->family(), request.sink);
   }
   Room room;
   Builder builder = Builder::response(room, Class::kSuccess, message);
@@ -116,6 +129,14 @@ Expected<Server::Core::AllocateWish, ErrorCode> Server::Core::read_allocate_wish
   wish.protocol = *protocol;
   const bool names_family = message.has(Attribute::kRequestedAddressFamily);
   const bool names_second = message.has(Attribute::kAdditionalAddressFamily);
+  if (const auto token = message.value(Attribute::kReservationToken)) {
+    const bool stands_alone = !message.has(Attribute::kEvenPort) && !names_family && !names_second;
+    if (!stands_alone || token->size() != sizeof(ReservationToken)) {
+      return unexpected(ErrorCode::kBadRequest);
+    }
+    wish.brings_token = true;
+    wish.token = Reader(*token).u64();
+  }
   if ((names_family && names_second) ||
       is_malformed_u32(message, Attribute::kRequestedAddressFamily) ||
       is_malformed_u32(message, Attribute::kLifetime)) {
@@ -135,6 +156,9 @@ Expected<Server::Core::AllocateWish, ErrorCode> Server::Core::read_allocate_wish
   const auto parity = read_even_port(message);
   if (!parity) return unexpected(parity.error());
   wish.parity = *parity;
+  if (names_second && *parity == PortParity::kEvenAndReserveNext) {
+    return unexpected(ErrorCode::kBadRequest);
+  }
   wish.lifetime = grant(message.u32(Attribute::kLifetime));
   return wish;
 }
@@ -161,44 +185,90 @@ Expected<RelayProtocol, ErrorCode> Server::Core::read_transport(const Request& r
 Expected<Allocation*, ErrorCode> Server::Core::open_allocation(const Request& request,
                                                                const AllocateWish& wish) {
   if (allocations_.full()) return unexpected(ErrorCode::kInsufficientCapacity);
-  switch (quota_.charge({std::string(request.name), request.path.remote.ip})) {
-    case QuotaVerdict::kUserQuotaReached:
-      return unexpected(ErrorCode::kAllocationQuotaReached);
-    case QuotaVerdict::kTotalQuotaReached:
-      return unexpected(ErrorCode::kInsufficientCapacity);
-    case QuotaVerdict::kGranted:
-      break;
+  // A reserved port is paid for already.
+  if (!wish.brings_token) {
+    if (const Outcome charged = charge(request); !charged) return unexpected(charged.error());
   }
-  Allocation& allocation = allocations_.create(request.path, request.name);
+  Allocation& allocation = allocations_.create(
+      request.path, request.name, {kMaxPermissionsPerAllocation, kMaxChannelsPerAllocation});
+  allocation.charged_for = request.path.remote.ip;
   statistics_.allocations.add();
   if (wish.protocol == RelayProtocol::kTcp) {
     allocation.tcp = std::make_unique<TcpSide>(kMaxPermissionsPerAllocation);
   }
-  const auto relay =
-      request.sink.open_relay({wish.family, wish.parity, allocation.handle.pack(), wish.protocol});
-  if (!relay) {
-    bury(allocation);
-    return unexpected(relay.error() == RelayError::kFamilyNotSupported
-                          ? ErrorCode::kAddressFamilyNotSupported
-                          : ErrorCode::kInsufficientCapacity);
+  const Outcome opened =
+      wish.brings_token ? claim(allocation, wish, request) : open_legs(allocation, wish, request);
+  if (!opened) {
+    wish.brings_token ? forget(allocation) : bury(allocation);
+    return unexpected(opened.error());
   }
-  allocation.relay = relay->handle;
-  allocation.relayed = relay->address;
-  allocation.external = {settings_->external.to_external(relay->address.ip), relay->address.port};
   allocation.created_by = request.message.transaction_id();
   allocation.granted_seconds = static_cast<std::uint32_t>(wish.lifetime.count());
-  allocation.second_family_refused = wish.second_family;
-  wheel_.arm(allocation.expiry, request.now.mono + wish.lifetime);
+  const MonoTime deadline = request.now.mono + wish.lifetime;
+  arm(allocation, allocation.first, deadline);
+  if (allocation.second) arm(allocation, *allocation.second, deadline);
   return &allocation;
+}
+
+// Step 9 and section 18.12: of two families one may fail, and the client is told which and why.
+Outcome Server::Core::open_legs(Allocation& allocation, const AllocateWish& wish,
+                                const Request& request) {
+  RelayWish relay{wish.family, wish.parity, allocation.handle.pack(), wish.protocol, {}};
+  if (wish.parity == PortParity::kEvenAndReserveNext) {
+    return open_and_reserve(allocation, relay, request);
+  }
+  const Outcome one = open_leg(allocation.first, relay, request.sink);
+  if (!wish.second_family) return one;
+  auto spare = std::make_unique<Leg>();
+  relay.family = Family::kIPv6;
+  const Outcome other = open_leg(one ? *spare : allocation.first, relay, request.sink);
+  if (one && other) {
+    allocation.second = std::move(spare);
+    return {};
+  }
+  if (!one && !other) return unexpected(std::max(one.error(), other.error()));
+  allocation.other_family_refused = one ? other.error() : one.error();
+  return {};
+}
+
+Outcome Server::Core::open_leg(Leg& leg, const RelayWish& wish, Sink& sink) {
+  const auto relay = sink.open_relay(wish);
+  if (!relay) return unexpected(code_of(relay.error()));
+  take_up(leg, *relay);
+  return {};
+}
+
+Outcome Server::Core::claim(Allocation& allocation, const AllocateWish& wish,
+                            const Request& request) {
+  const auto claimed =
+      request.sink.claim_relay({wish.token, request.name, allocation.handle.pack()});
+  if (!claimed) return unexpected(ErrorCode::kInsufficientCapacity);
+  allocation.charged_for = claimed->charged_for;
+  take_up(allocation.first, claimed->relay);
+  return {};
+}
+
+void Server::Core::take_up(Leg& leg, const Relay& relay) {
+  leg.relay = relay.handle;
+  leg.relayed = relay.address;
+  leg.external = {settings_->external.to_external(relay.address.ip), relay.address.port};
 }
 
 void Server::Core::answer_allocate(const Request& request, const Allocation& allocation) {
   Room room;
   Builder builder = Builder::response(room, Class::kSuccess, request.message);
-  builder.xor_address(Attribute::kXorRelayedAddress, allocation.external)
-      .u32(Attribute::kLifetime, allocation.granted_seconds)
+  builder.xor_address(Attribute::kXorRelayedAddress, allocation.first.external);
+  if (allocation.second) {
+    builder.xor_address(Attribute::kXorRelayedAddress, allocation.second->external);
+  }
+  builder.u32(Attribute::kLifetime, allocation.granted_seconds)
       .xor_address(Attribute::kXorMappedAddress, request.path.remote);
-  if (allocation.second_family_refused) add_second_family_error(builder);
+  if (allocation.reserved != 0) builder.u64(Attribute::kReservationToken, allocation.reserved);
+  if (allocation.other_family_refused != stun::ErrorCode{}) {
+    const bool is_v4 = allocation.first.family() == Family::kIPv4;
+    add_address_error(builder, is_v4 ? Family::kIPv6 : Family::kIPv4,
+                      allocation.other_family_refused);
+  }
   answer(request, builder);
 }
 

@@ -1,27 +1,23 @@
 #include "turn/allocation.h"
 
 #include "base/check.h"
-#include "turn/server.h"
 
 namespace turnpike::turn {
 
-Allocation::Allocation(const Path& client, Holder& owner)
-    : path(client),
-      permissions(kMaxPermissionsPerAllocation),
-      channels(kMaxChannelsPerAllocation),
-      holder(&owner) {}
+Allocation::Allocation(const Path& client, Holder& owner, const AllocationLimits& limits)
+    : path(client), permissions(limits.permissions), channels(limits.channels), holder(&owner) {}
 
-Allocation& Allocations::create(const Path& path, std::string_view name) {
+Allocation& Allocations::create(const Path& path, std::string_view name,
+                                const AllocationLimits& limits) {
   auto holder = holders_.find(name);
   if (holder == holders_.end()) {
     holder = holders_.try_emplace(std::string(name)).first;
     holder->second.name = holder->first;
   }
-  const Handle<Allocation> handle = slab_.emplace(path, holder->second);
+  const Handle<Allocation> handle = slab_.emplace(path, holder->second, limits);
   Allocation* allocation = slab_.find(handle);
   CHECK(allocation != nullptr);
   allocation->handle = handle;
-  allocation->expiry.name(0, handle.pack());
   holder->second.held.push_back(*allocation);
   const bool added = by_path_.emplace(path, handle).second;
   CHECK(added);

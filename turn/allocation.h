@@ -18,6 +18,7 @@
 #include "base/slab.h"
 #include "base/time.h"
 #include "base/timer_wheel.h"
+#include "stun/attributes.h"
 #include "stun/message.h"
 #include "turn/channels.h"
 #include "turn/data_connections.h"
@@ -29,29 +30,50 @@ namespace turnpike::turn {
 
 struct Holder;
 
+// One relayed transport address of an allocation, with a lifetime of its own.
+struct Leg {
+  RelayHandle relay;
+  Address relayed;   // where the socket is bound
+  Address external;  // what the client was told: the same but behind a 1:1 NAT
+  Timer expiry;
+
+  Family family() const { return relayed.family(); }
+};
+
+struct AllocationLimits {
+  std::size_t permissions = 0;
+  std::size_t channels = 0;
+};
+
 struct Allocation
     : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
-  Allocation(const Path& client, Holder& owner);
+  Allocation(const Path& client, Holder& owner, const AllocationLimits& limits);
 
   Handle<Allocation> handle;
-  RelayHandle relay;
+  Leg first;
+  std::unique_ptr<Leg> second;  // the other family's, of a dual allocation (RFC 8656 section 7.2)
   Path path;
   Permissions permissions;
   Channels channels;
   std::unique_ptr<TcpSide> tcp;  // of a TCP allocation; null for the others
 
-  Address relayed;   // where the socket is bound
-  Address external;  // what the client was told: the same but behind a 1:1 NAT
   Holder* holder;
-  Timer expiry;
+  IpAddress charged_for;  // the client's address when the quota was charged
 
   // What the success response said, for a retransmission of the request that made this allocation
   // (RFC 8656 section 7.2).
   stun::TransactionId created_by{};
   std::uint32_t granted_seconds = 0;
-  bool second_family_refused = false;
+  stun::ErrorCode other_family_refused{};  // ADDRESS-ERROR-CODE; 0: none
+  ReservationToken reserved = 0;           // RESERVATION-TOKEN; 0: none
 
-  Family family() const { return relayed.family(); }
+  // nullptr: the allocation relays nothing of that family. Peers of such a family have neither
+  // permissions nor channels here.
+  Leg* leg(Family family) {
+    if (first.family() == family) return &first;
+    return second && second->family() == family ? second.get() : nullptr;
+  }
+  const Leg* leg(Family family) const { return const_cast<Allocation*>(this)->leg(family); }
 };
 
 // Who holds allocations: one entry for each name that has some.
@@ -71,7 +93,7 @@ class Allocations {
   std::uint32_t size() const { return slab_.size(); }
 
   // Not when full(), nor when the path has one.
-  Allocation& create(const Path& path, std::string_view name);
+  Allocation& create(const Path& path, std::string_view name, const AllocationLimits& limits);
   void erase(Allocation& allocation);
 
   // The last answer is remembered: packets come in bursts from one client.

@@ -31,6 +31,13 @@ void Channels::bind(const Channel& channel) {
   if (!index_->by_peer.add(hash_value(channel.peer), at)) index_all();
 }
 
+void Channels::forget(Family family) {
+  entries_.erase(std::remove_if(entries_.begin(), entries_.end(),
+                                [family](const Channel& c) { return c.peer.family() == family; }),
+                 entries_.end());
+  index_all();
+}
+
 std::size_t Channels::position(std::uint16_t number) const {
   if (index_) {
     if (number < kFirstChannelNumber || number > kLastChannelNumberRfc5766) return SlotIndex::kNone;

@@ -41,6 +41,8 @@ class Channels {
   Bind may_bind(std::uint16_t number, const Address& peer, MonoTime now);
   // Adds or refreshes, after may_bind() answered kPossible at the same time.
   void bind(const Channel& channel);
+  // Forgets those to peers of this family, live or not.
+  void forget(Family family);
 
   std::size_t size() const { return entries_.size(); }
 

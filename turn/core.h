@@ -19,6 +19,7 @@
 #include "turn/authenticator.h"
 #include "turn/channel_data.h"
 #include "turn/data_connections.h"
+#include "turn/reservation.h"
 #include "turn/revocations.h"
 #include "turn/server.h"
 #include "turn/throttle.h"
@@ -35,6 +36,8 @@ struct Request {
   const Md5Digest* key = nullptr;  // signs the answer; none before authentication
 };
 using Outcome = Expected<void, stun::ErrorCode>;
+// What a Timer times; its subject is the handle of the object that it is in.
+enum class TimerKind : std::uint32_t { kIPv4Leg, kIPv6Leg, kReservation, kDataConnection };
 // Where a response is built: the longest is a challenge with a REALM of 763 bytes.
 using Room = std::array<std::uint8_t, 1280>;
 
@@ -61,15 +64,18 @@ class Server::Core {
   void on_peer(Tick now, std::uint64_t owner, const Address& peer, const Run& run, Sink& sink);
 
  private:
-  enum TimerKind : std::uint32_t { kAllocationTimer, kDataConnectionTimer };
-
   // server.cc
   void on_message(Tick now, const Path& path, const Run& packet, Sink& sink);
   void on_request(const Request& request);
   Credentials::Expired expiry_rule(const Request& request);
   Outcome answer_method(const Request& request);
+  void on_timer(const Timer& timer, Sink& sink);
   void end(Allocation& allocation, Event::Ending ending, Sink& sink);
+  // One leg of a dual allocation, with the permissions and channels of its family.
+  void end_leg(Allocation& allocation, Family family, Sink& sink);
+  void arm(Allocation& allocation, Leg& leg, MonoTime deadline);
   void bury(Allocation& allocation);
+  void forget(Allocation& allocation);  // without giving anything back
 
   // allocate.cc: a method each; an error is answered by the caller.
   Outcome allocate(const Request& request);
@@ -79,16 +85,27 @@ class Server::Core {
     Family family = Family::kIPv4;
     PortParity parity = PortParity::kAny;
     RelayProtocol protocol = RelayProtocol::kUdp;
+    ReservationToken token = 0;  // 0: none, since no reservation has it
     seconds lifetime{0};
+    bool brings_token = false;
     bool second_family = false;
   };
   Expected<AllocateWish, stun::ErrorCode> read_allocate_wish(const Request& request) const;
   Expected<RelayProtocol, stun::ErrorCode> read_transport(const Request& request) const;
   Expected<Allocation*, stun::ErrorCode> open_allocation(const Request& request,
                                                          const AllocateWish& wish);
+  Outcome open_legs(Allocation& allocation, const AllocateWish& wish, const Request& request);
+  Outcome open_leg(Leg& leg, const RelayWish& wish, Sink& sink);
+  Outcome claim(Allocation& allocation, const AllocateWish& wish, const Request& request);
+  void take_up(Leg& leg, const Relay& relay);
   void answer_allocate(const Request& request, const Allocation& allocation);
   Expected<Allocation*, stun::ErrorCode> own_allocation(const Request& request);
   seconds grant(std::optional<std::uint32_t> asked) const;
+
+  // reservations.cc: the R bit of EVEN-PORT
+  Outcome charge(const Request& request);
+  Outcome open_and_reserve(Allocation& allocation, RelayWish wish, const Request& request);
+  void give_up(Handle<Reservation> handle, Sink& sink);
 
   // permit.cc
   Outcome create_permission(const Request& request);
@@ -107,7 +124,7 @@ class Server::Core {
   void fail_connect(DataConnection& connection, Sink& sink);
   void answer_connect(const DataConnection& connection, stun::Builder& builder, Sink& sink);
   void on_data_late(DataConnection& connection, Sink& sink);
-  void close_data_connections(Allocation& allocation, Sink& sink);
+  void close_data_connections(Allocation& allocation, Family family, Sink& sink);
   bool is_tcp_port_allowed(std::uint16_t port) const;
   bool may_open_data_connection(const Allocation& allocation) const;
   DataConnection& open_data_connection(Allocation& allocation, const Address& peer);
@@ -152,10 +169,13 @@ class Server::Core {
   TimerWheel wheel_;
   Allocations allocations_;
   DataConnections data_connections_;
+  Slab<Reservation> reservations_;
   Statistics statistics_;
   std::uint64_t indication_seed_ = 0;
   std::uint64_t indications_ = 0;
 };
+
+stun::ErrorCode code_of(RelayError error);
 
 // Comprehension-required attributes of a message that this server does not act on: those its table
 // does not know, and those of features it does not offer (RFC 8489 section 6.3).

@@ -27,6 +27,13 @@ void Permissions::install(const Permission& permission) {
   if (!index_.built() || !index_.add(hash_value(permission.ip), entries_.size() - 1)) index_all();
 }
 
+void Permissions::forget(Family family) {
+  entries_.erase(std::remove_if(entries_.begin(), entries_.end(),
+                                [family](const Permission& p) { return p.ip.family() == family; }),
+                 entries_.end());
+  index_all();
+}
+
 std::size_t Permissions::position(const IpAddress& ip) const {
   if (index_.built()) {
     return index_.find(hash_value(ip), [&](std::size_t i) { return entries_[i].ip == ip; });

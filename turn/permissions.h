@@ -34,6 +34,7 @@ class Permissions {
   bool has_room_for(std::size_t more, MonoTime now);
   // Adds or refreshes. CHECKs that there is room.
   void install(const Permission& permission);
+  void forget(Family family);
 
   std::size_t size() const { return entries_.size(); }
 

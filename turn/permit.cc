@@ -85,12 +85,14 @@ Outcome Server::Core::channel_bind(const Request& request) {
 
 Expected<Server::Core::Peer, ErrorCode> Server::Core::judge_peer(const Address& named,
                                                                  const Allocation& from) const {
-  if (named.family() != from.family()) return unexpected(ErrorCode::kPeerAddressFamilyMismatch);
+  if (from.leg(named.family()) == nullptr) {
+    return unexpected(ErrorCode::kPeerAddressFamilyMismatch);
+  }
   const IpAddress ip = canonical(named.ip);
   const PeerPolicy::Verdict verdict = settings_->peers.judge(ip);
   if (verdict == PeerPolicy::Verdict::kDenied) return unexpected(ErrorCode::kForbidden);
   // An IPv4 address in IPv6 clothes: nothing that an IPv6 relay could reach.
-  if (ip.family() != from.family()) return unexpected(ErrorCode::kPeerAddressFamilyMismatch);
+  if (ip.family() != named.family()) return unexpected(ErrorCode::kPeerAddressFamilyMismatch);
   Peer peer;
   peer.address = {settings_->external.to_local(ip), named.port};
   peer.own = verdict == PeerPolicy::Verdict::kOwn;

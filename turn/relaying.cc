@@ -139,7 +139,7 @@ std::uint32_t Server::Core::relay_channel_data(Tick now, const Path& path, const
   }
   statistics_.client_packets_relayed.add(count);
   statistics_.client_bytes_relayed.add(train.payloads.total_bytes());
-  sink.to_peer(allocation->relay, channel->peer, train.payloads);
+  sink.to_peer(allocation->leg(channel->peer.family())->relay, channel->peer, train.payloads);
   return count;
 }
 
@@ -174,7 +174,8 @@ void Server::Core::relay_send_indication(Tick now, const Path& path,
   }
   Run payload = Run::one(*data);
   payload.traffic_class = carrier.traffic_class;
-  payload.dont_fragment = carrier.dont_fragment;
+  payload.dont_fragment =
+      message.has(Attribute::kDontFragment) ? DontFragment::kSet : carrier.dont_fragment;
   relay_to_peer(now, path, *peer, payload, sink);
 }
 
@@ -191,7 +192,7 @@ void Server::Core::relay_to_peer(Tick now, const Path& path, const Address& peer
   }
   statistics_.client_packets_relayed.add(payloads.count);
   statistics_.client_bytes_relayed.add(payloads.total_bytes());
-  sink.to_peer(allocation->relay, local, payloads);
+  sink.to_peer(allocation->leg(local.family())->relay, local, payloads);
 }
 
 void Server::Core::on_peer(Tick now, std::uint64_t owner, const Address& peer, const Run& run,

@@ -18,10 +18,8 @@ using stun::ErrorCode;
 using stun::Method;
 
 // Known to the table, not offered by this server: a request that depends on one must fail, not be
-// half understood. (RFC 8656 section 7.2 steps 4, 5 and 8; RFC 6062; RFC 8489 section 14.4.)
+// half understood. (RFC 6062; RFC 8489 section 14.4.)
 constexpr std::array kNotOffered = {
-    Attribute::kReservationToken,
-    Attribute::kDontFragment,
     Attribute::kUserhash,
 };
 
@@ -77,6 +75,7 @@ Server::Core::Core(std::shared_ptr<const Settings> settings, const Shared& share
       allocations_(settings_->max_allocations),
       data_connections_(settings_->tcp_relay ? settings_->max_data_connections : 0,
                         {shared.worker, shared.workers}, shared.random),
+      reservations_(kMaxReservations),
       indication_seed_(shared.random.u64()) {}
 
 void Server::Core::on_client(Tick now, const Path& path, const Run& run, Sink& sink) {
@@ -173,17 +172,23 @@ void Server::Core::on_client_gone(const Path& path, Sink& sink) {
 }
 
 void Server::Core::on_time(Tick now, Sink& sink) {
-  while (const Timer* timer = wheel_.take_expired(now.mono)) {
-    if (timer->kind() == kDataConnectionTimer) {
-      DataConnection* connection = data_connections_.find({timer->subject()});
-      CHECK(connection != nullptr);
-      on_data_late(*connection, sink);
-      continue;
-    }
-    Allocation* allocation = allocations_.find(Handle<Allocation>::unpack(timer->subject()));
-    CHECK(allocation != nullptr);  // a timer lives inside what it times
-    end(*allocation, Event::Ending::kExpired, sink);
+  while (const Timer* timer = wheel_.take_expired(now.mono)) on_timer(*timer, sink);
+}
+
+void Server::Core::on_timer(const Timer& timer, Sink& sink) {
+  const auto kind = static_cast<TimerKind>(timer.kind());
+  if (kind == TimerKind::kDataConnection) {
+    DataConnection* connection = data_connections_.find({timer.subject()});
+    CHECK(connection != nullptr);  // a timer lives inside what it times
+    return on_data_late(*connection, sink);
   }
+  if (kind == TimerKind::kReservation) {
+    return give_up(Handle<Reservation>::unpack(timer.subject()), sink);
+  }
+  Allocation* allocation = allocations_.find(Handle<Allocation>::unpack(timer.subject()));
+  CHECK(allocation != nullptr);  // a timer lives inside what it times
+  if (!allocation->second) return end(*allocation, Event::Ending::kExpired, sink);
+  end_leg(*allocation, kind == TimerKind::kIPv4Leg ? Family::kIPv4 : Family::kIPv6, sink);
 }
 
 void Server::Core::revoke(Tick now, std::string_view name, WallTime until, Sink& sink) {
@@ -191,29 +196,62 @@ void Server::Core::revoke(Tick now, std::string_view name, WallTime until, Sink&
   while (Allocation* allocation = allocations_.first_of(name)) {
     end(*allocation, Event::Ending::kRevoked, sink);
   }
+  reservations_.for_each([&](Handle<Reservation> handle, const Reservation& reservation) {
+    if (reservation.subject.name == name) give_up(handle, sink);
+  });
 }
 
 void Server::Core::shut_down(Sink& sink) {
   allocations_.for_each(
       [&](Allocation& allocation) { end(allocation, Event::Ending::kShutdown, sink); });
+  reservations_.for_each(
+      [&](Handle<Reservation> handle, const Reservation&) { give_up(handle, sink); });
 }
 
 void Server::Core::end(Allocation& allocation, Event::Ending ending, Sink& sink) {
-  close_data_connections(allocation, sink);
-  sink.close_relay(allocation.relay);
+  close_data_connections(allocation, Family::kIPv4, sink);
+  close_data_connections(allocation, Family::kIPv6, sink);
+  sink.close_relay(allocation.first.relay);
+  if (allocation.second) sink.close_relay(allocation.second->relay);
   Event event;
   event.kind = Event::Kind::kAllocationEnded;
   event.ending = ending;
   event.path = &allocation.path;
-  event.relayed = allocation.external;
+  event.relayed = allocation.first.external;
   event.username = allocation.holder->name;
   sink.report(event);
   bury(allocation);
 }
 
+void Server::Core::end_leg(Allocation& allocation, Family family, Sink& sink) {
+  const bool is_first = allocation.first.family() == family;
+  const std::unique_ptr<Leg> second = std::move(allocation.second);
+  close_data_connections(allocation, family, sink);
+  if (allocation.tcp) allocation.tcp->permissions.forget(family);
+  sink.close_relay(is_first ? allocation.first.relay : second->relay);
+  if (is_first) {
+    allocation.first.relay = second->relay;
+    allocation.first.relayed = second->relayed;
+    allocation.first.external = second->external;
+    arm(allocation, allocation.first, second->expiry.deadline());
+  }
+  allocation.permissions.forget(family);
+  allocation.channels.forget(family);
+}
+
+void Server::Core::arm(Allocation& allocation, Leg& leg, MonoTime deadline) {
+  const TimerKind kind = leg.family() == Family::kIPv4 ? TimerKind::kIPv4Leg : TimerKind::kIPv6Leg;
+  leg.expiry.name(static_cast<std::uint32_t>(kind), allocation.handle.pack());
+  wheel_.arm(leg.expiry, deadline);
+}
+
 // Every allocation dies here, and only here is what it was charged for given back.
 void Server::Core::bury(Allocation& allocation) {
-  quota_.release({allocation.holder->name, allocation.path.remote.ip});
+  quota_.release({allocation.holder->name, allocation.charged_for});
+  forget(allocation);
+}
+
+void Server::Core::forget(Allocation& allocation) {
   allocations_.erase(allocation);
   statistics_.allocations.subtract(1);
 }
@@ -221,6 +259,7 @@ void Server::Core::bury(Allocation& allocation) {
 Server::Audit Server::Core::audit() {
   Audit audit;
   audit.revoked_names = revocations_.size();
+  audit.reservations = reservations_.size();
   allocations_.for_each([&](Allocation& allocation) {
     ++audit.allocations;
     audit.permissions += allocation.permissions.size();

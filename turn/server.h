@@ -118,6 +118,7 @@ class Server {
     std::size_t permissions = 0;
     std::size_t channels = 0;
     std::size_t data_connections = 0;
+    std::size_t reservations = 0;
     std::size_t revoked_names = 0;
   };
   Audit audit() const;

@@ -12,6 +12,7 @@
 #include "base/run.h"
 #include "stun/attributes.h"
 #include "turn/path.h"
+#include "turn/quota.h"
 
 namespace turnpike::turn {
 
@@ -31,8 +32,12 @@ struct RelayHandle {
   bool operator==(const RelayHandle&) const = default;
 };
 
-// EVEN-PORT (RFC 8656 section 18.6), for clients that put RTP on an even port.
-enum class PortParity : std::uint8_t { kAny, kEven };
+// EVEN-PORT (RFC 8656 section 18.6), for clients that put RTP on an even port. With its R bit the
+// next port is kept for RTCP, until somebody brings the token.
+enum class PortParity : std::uint8_t { kAny, kEven, kEvenAndReserveNext };
+
+// RESERVATION-TOKEN (section 18.10): eight bytes that cannot be guessed and say nothing; 0 is none.
+using ReservationToken = std::uint64_t;
 
 // What peers speak to the relayed transport address: datagrams, or connections (RFC 6062).
 enum class RelayProtocol : std::uint8_t { kUdp, kTcp };
@@ -43,12 +48,24 @@ struct RelayWish {
   // Comes back with every packet of this relay: Server::on_peer's `owner`.
   std::uint64_t owner = 0;
   RelayProtocol protocol = RelayProtocol::kUdp;
+  QuotaSubject reserve_for;  // whose the next port will be
 };
 struct Relay {
   RelayHandle handle;
   Address address;  // where the socket is bound, before any external mapping
+  ReservationToken reserved = 0;
 };
-enum class RelayError : std::uint8_t { kFamilyNotSupported, kNoPortLeft, kNoResources };
+// A reserved relay that changed hands, and who was charged for it.
+struct ClaimedRelay {
+  Relay relay;
+  IpAddress charged_for;
+};
+enum class RelayError : std::uint8_t {
+  kFamilyNotSupported,
+  kNoPortLeft,
+  kNoResources,
+  kNoReservation,  // the token is unknown, used, expired, or of another user
+};
 
 // A data connection of a TCP allocation (RFC 6062), as server and driver name it to each other.
 struct DataName {
@@ -92,6 +109,16 @@ class Sink {
   virtual void to_peer(RelayHandle relay, const Address& peer, const Run& run) = 0;
   virtual Expected<Relay, RelayError> open_relay(const RelayWish& wish) = 0;
   virtual void close_relay(RelayHandle relay) = 0;
+  // The relay that this token keeps for a user of this name, of whichever worker; on success what
+  // it was charged for is the caller's to release.
+  struct Claim {
+    ReservationToken token = 0;
+    std::string_view name;
+    std::uint64_t owner = 0;  // as RelayWish::owner
+  };
+  virtual Expected<ClaimedRelay, RelayError> claim_relay(const Claim& claim) = 0;
+  // Gives the reserved port up; false when it was claimed before.
+  virtual bool drop_reservation(ReservationToken token) = 0;
   virtual void report(const Event& event) = 0;
 
   // TCP allocations; a sink that opens no TCP relays is never asked.

@@ -51,9 +51,10 @@ Outcome Server::Core::connect(const Request& request) {
   if (!named || named->port == 0) return unexpected(ErrorCode::kBadRequest);
   const auto peer = judge_peer(*named, allocation);
   if (!peer) return unexpected(peer.error());
+  const Leg& leg = *allocation.leg(peer->address.family());
   const bool dead = peer->own && !live_tcp_relays_.is_live(peer->address);
   // A socket that connects to its own address would reach itself.
-  const bool itself = peer->address == allocation.relayed;
+  const bool itself = peer->address == leg.relayed;
   if (dead || itself || !is_tcp_port_allowed(named->port)) return unexpected(ErrorCode::kForbidden);
   if (allocation.tcp->find(peer->address) != nullptr) {
     return unexpected(ErrorCode::kConnectionAlreadyExists);
@@ -67,7 +68,7 @@ Outcome Server::Core::connect(const Request& request) {
   connection.question = {request.message.transaction_id(), *request.key,
                          request.message.has(Attribute::kFingerprint)};
   wheel_.arm(connection.timer, request.now.mono + kConnectTimeout);
-  if (!request.sink.connect(allocation.relay, peer->address, connection.name())) {
+  if (!request.sink.connect(leg.relay, peer->address, connection.name())) {
     forget_data_connection(connection);
     return unexpected(ErrorCode::kConnectionTimeoutOrFailure);
   }
@@ -172,10 +173,12 @@ void Server::Core::on_data_late(DataConnection& connection, Sink& sink) {
   forget_data_connection(connection);
 }
 
-void Server::Core::close_data_connections(Allocation& allocation, Sink& sink) {
+void Server::Core::close_data_connections(Allocation& allocation, Family family, Sink& sink) {
   if (!allocation.tcp) return;
-  while (!allocation.tcp->connections.empty()) {
-    DataConnection& connection = allocation.tcp->connections.front();
+  auto& connections = allocation.tcp->connections;
+  for (auto next = connections.begin(); next != connections.end();) {
+    DataConnection& connection = *next++;
+    if (connection.peer.family() != family) continue;
     sink.close_data(connection.name());
     forget_data_connection(connection);
   }
@@ -189,7 +192,8 @@ bool Server::Core::may_open_data_connection(const Allocation& allocation) const 
 DataConnection& Server::Core::open_data_connection(Allocation& allocation, const Address& peer) {
   DataConnection& connection = data_connections_.create(peer);
   connection.allocation = allocation.handle;
-  connection.timer.name(kDataConnectionTimer, connection.self.pack());
+  connection.timer.name(static_cast<std::uint32_t>(TimerKind::kDataConnection),
+                        connection.self.pack());
   allocation.tcp->connections.push_back(connection);
   ++allocation.tcp->count;
   ++allocation.holder->data_connections;

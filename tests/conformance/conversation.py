@@ -119,8 +119,9 @@ class Conversation(unittest.TestCase):
         self.addCleanup(wire.close)
         return wire
 
-    def client(self, transport="udp", username=USER, password=PASSWORD, **more):
+    def client(self, transport="udp", username=USER, password=PASSWORD, server=None, **more):
         address = self.server.tls_address if transport == "tls" else self.server.address
+        address = server or address
         client = TurnClient(address, transport, username=username, password=password, **more)
         self.addCleanup(client.close)
         return client

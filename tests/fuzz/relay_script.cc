@@ -18,6 +18,7 @@ constexpr std::string_view kUser = "u";
 constexpr std::string_view kPassword = "p";
 
 const IpAddress kLocal = IpAddress::v4(10, 0, 0, 5);
+const IpAddress kLocalIPv6 = *IpAddress::parse("2600::5");
 const IpAddress kExternal = IpAddress::v4(9, 9, 9, 9);
 
 IpAddress ip(std::string_view text) {
@@ -56,7 +57,8 @@ std::shared_ptr<const turn::Settings> settings() {
       turn::Credentials::Source{.realm = std::string(kRealm),
                                 .users = {{std::string(kUser), std::string(kPassword)}},
                                 .shared_secrets = {}});
-  made->peers = turn::PeerPolicy({.allowed = {}, .denied = {}, .own = {kLocal, kExternal}});
+  made->peers =
+      turn::PeerPolicy({.allowed = {}, .denied = {}, .own = {kLocal, kLocalIPv6, kExternal}});
   made->external = turn::ExternalAddresses({{.external = kExternal, .local = kLocal}});
   made->unauthorized_replies_per_second = 20;
   made->unauthorized_burst = 40;
@@ -84,6 +86,7 @@ void RelayScript::play() {
   }
   server_->shut_down(now_, *this);
   CHECK(relays_.empty());
+  CHECK(reserved_.empty());
   CHECK(charged_.empty());
   CHECK(live_ == 0);
   const auto audit = server_->audit();
@@ -141,7 +144,7 @@ void RelayScript::request() {
 
 void RelayScript::add_attribute(stun::Builder& builder) {
   using stun::Attribute;
-  switch (script_.u8() % 10) {
+  switch (script_.u8() % 12) {
     case 0:
       builder.requested_transport(script_.u8() % 2 == 0 ? stun::kProtocolUdp : script_.u8());
       return;
@@ -170,6 +173,12 @@ void RelayScript::add_attribute(stun::Builder& builder) {
       builder.bytes(Attribute::kEvenPort, value);
       return;
     }
+    case 8:
+      builder.u64(Attribute::kReservationToken, kFirstToken + script_.u8() % 8);
+      return;
+    case 9:
+      builder.u32(Attribute::kAdditionalAddressFamily, 0x02000000);
+      return;
     default: {
       const auto type = static_cast<Attribute>(script_.u16());
       const Packet value = pick_bytes(32);
@@ -231,8 +240,9 @@ void RelayScript::deliver_looped() {
 
 void RelayScript::check() {
   const auto audit = server_->audit();
-  CHECK(audit.allocations == relays_.size());
-  CHECK(audit.allocations == charged_.size());
+  CHECK(audit.allocations <= relays_.size() && relays_.size() <= 2 * audit.allocations);
+  CHECK(reserved_.size() <= audit.reservations);
+  CHECK(audit.allocations + reserved_.size() == charged_.size());
   CHECK(audit.allocations == live_);
   CHECK(audit.permissions <= audit.allocations * turn::kMaxPermissionsPerAllocation);
   CHECK(audit.channels <= audit.allocations * turn::kMaxChannelsPerAllocation);
@@ -247,7 +257,8 @@ Address RelayScript::pick_peer() {
   const std::uint8_t choice = script_.u8();
   if (choice < 128 || relays_.empty()) return peers()[choice % peers().size()];
   const auto relay = std::next(relays_.begin(), choice % static_cast<int>(relays_.size()));
-  return {(choice & 1) != 0 ? kExternal : kLocal, relay->second.address.port};
+  const Address& relayed = relay->second.address;
+  return {(choice & 1) != 0 && relayed.ip == kLocal ? kExternal : relayed.ip, relayed.port};
 }
 
 RelayScript::Packet RelayScript::pick_bytes(std::size_t most) {
@@ -287,8 +298,9 @@ void RelayScript::to_peer(turn::RelayHandle relay, const Address& peer, const Ru
   CHECK(relays_.contains(relay.value));
   CHECK(run.count > 0);
   for (std::uint32_t i = 0; i < run.count; ++i) CHECK(run.segment(i).size() <= 65535);
-  // Two addresses may be reached by strangers, and our own only where one of us is behind it.
-  const bool stranger = peer.ip == ip("8.8.8.8") || peer.ip == ip("8.8.4.4");
+  // Three addresses may be reached by strangers, and our own only where one of us is behind it.
+  const bool stranger =
+      peer.ip == ip("8.8.8.8") || peer.ip == ip("8.8.4.4") || peer.ip == ip("2600::1");
   CHECK(stranger || is_live(peer));
   if (stranger) return;
   for (std::uint32_t i = 0; i < run.count; ++i) {
@@ -298,13 +310,36 @@ void RelayScript::to_peer(turn::RelayHandle relay, const Address& peer, const Ru
 }
 
 Expected<turn::Relay, turn::RelayError> RelayScript::open_relay(const turn::RelayWish& wish) {
-  if (wish.family != Family::kIPv4) return unexpected(turn::RelayError::kFamilyNotSupported);
+  if (wish.family != Family::kIPv4 && script_.remaining() % 4 == 0) {
+    return unexpected(turn::RelayError::kFamilyNotSupported);
+  }
   if (relays_.size() >= kMaxRelays) return unexpected(turn::RelayError::kNoPortLeft);
-  const bool even = wish.parity == turn::PortParity::kEven;
+  const bool even = wish.parity != turn::PortParity::kAny;
   if (even && next_port_ % 2 != 0) ++next_port_;
-  const Address address{kLocal, next_port_++};
-  relays_[next_relay_] = {address, wish.owner};
-  return turn::Relay{.handle = {next_relay_++}, .address = address};
+  turn::Relay relay{.handle = {next_relay_++},
+                    .address = {wish.family == Family::kIPv4 ? kLocal : kLocalIPv6, next_port_++}};
+  if (wish.parity == turn::PortParity::kEvenAndReserveNext) {
+    relay.reserved = next_token_++;
+    reserved_[relay.reserved] = {{relay.address.ip, next_port_++}, wish.reserve_for};
+  }
+  relays_[relay.handle.value] = {relay.address, wish.owner};
+  return relay;
+}
+
+Expected<turn::ClaimedRelay, turn::RelayError> RelayScript::claim_relay(const Claim& claim) {
+  const auto found = reserved_.find(claim.token);
+  if (found == reserved_.end() || relays_.size() >= kMaxRelays) {
+    return unexpected(turn::RelayError::kNoReservation);
+  }
+  const auto [address, subject] = found->second;
+  CHECK(subject.name == claim.name);  // there is but one user
+  reserved_.erase(found);
+  relays_[next_relay_] = {address, claim.owner};
+  return turn::ClaimedRelay{{.handle = {next_relay_++}, .address = address}, subject.client};
+}
+
+bool RelayScript::drop_reservation(turn::ReservationToken token) {
+  return reserved_.erase(token) == 1;
 }
 
 void RelayScript::close_relay(turn::RelayHandle relay) { CHECK(relays_.erase(relay.value) == 1); }

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -56,6 +57,8 @@ class RelayScript : private turn::Sink, private turn::Quota, private turn::LiveR
   void to_peer(turn::RelayHandle relay, const Address& peer, const Run& run) override;
   Expected<turn::Relay, turn::RelayError> open_relay(const turn::RelayWish& wish) override;
   void close_relay(turn::RelayHandle relay) override;
+  Expected<turn::ClaimedRelay, turn::RelayError> claim_relay(const Claim& claim) override;
+  bool drop_reservation(turn::ReservationToken token) override;
   void report(const turn::Event& event) override;
   turn::QuotaVerdict charge(const turn::QuotaSubject& subject) override;
   void release(const turn::QuotaSubject& subject) override;
@@ -73,6 +76,9 @@ class RelayScript : private turn::Sink, private turn::Quota, private turn::LiveR
   };
   std::vector<Looped> looped_;
   std::map<std::uint64_t, OpenRelay> relays_;
+  std::map<turn::ReservationToken, std::pair<Address, turn::QuotaSubject>> reserved_;
+  static constexpr turn::ReservationToken kFirstToken = 0x1122334455667788;
+  turn::ReservationToken next_token_ = kFirstToken;
   std::uint64_t next_relay_ = 1;
   std::uint16_t next_port_ = 50000;
   std::multimap<std::string, IpAddress> charged_;

@@ -68,6 +68,9 @@ void RelayHost::to_peer(turn::RelayHandle relay, const Address& peer, const Run&
 }
 
 Expected<turn::Relay, turn::RelayError> RelayHost::open_relay(const turn::RelayWish& wish) {
+  if (wish.parity == turn::PortParity::kEvenAndReserveNext) {
+    return unexpected(turn::RelayError::kNoPortLeft);
+  }
   if (wish.family != Family::kIPv4) return unexpected(turn::RelayError::kFamilyNotSupported);
   std::uint16_t port = 0;
   do {

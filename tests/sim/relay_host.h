@@ -39,6 +39,11 @@ class RelayHost : public Node, private turn::Sink, private turn::Quota, private 
   void to_peer(turn::RelayHandle relay, const Address& peer, const Run& run) override;
   Expected<turn::Relay, turn::RelayError> open_relay(const turn::RelayWish& wish) override;
   void close_relay(turn::RelayHandle relay) override;
+  // No client of the simulator asks for pairs of ports.
+  Expected<turn::ClaimedRelay, turn::RelayError> claim_relay(const Claim&) override {
+    return unexpected(turn::RelayError::kNoReservation);
+  }
+  bool drop_reservation(turn::ReservationToken) override { return false; }
   void report(const turn::Event&) override {}
   turn::QuotaVerdict charge(const turn::QuotaSubject& subject) override;
   void release(const turn::QuotaSubject& subject) override;

@@ -56,6 +56,16 @@ Address Reply::relayed() const {
   return *relayed;
 }
 
+std::vector<Address> Reply::relayed_all() const {
+  std::vector<Address> all;
+  const stun::MessageView message = view();
+  for (const stun::MessageView::Entry& entry : message.entries()) {
+    if (entry.type != static_cast<std::uint16_t>(Attribute::kXorRelayedAddress)) continue;
+    all.push_back(*message.xor_address_of(entry));
+  }
+  return all;
+}
+
 std::vector<std::uint16_t> Reply::unknown_attributes() const {
   std::vector<std::uint16_t> types;
   const auto value = view().value(Attribute::kUnknownAttributes);
@@ -93,17 +103,37 @@ void FakeSink::to_peer(RelayHandle relay, const Address& peer, const Run& run) {
 
 Expected<Relay, RelayError> FakeSink::open_relay(const RelayWish& wish) {
   last_wish = wish;
-  if (next_open_fails) {
+  if (next_open_fails && (!family_that_fails || *family_that_fails == wish.family)) {
     const RelayError error = *next_open_fails;
     next_open_fails.reset();
     return unexpected(error);
   }
   const IpAddress& on = wish.family == Family::kIPv4 ? relay_ipv4 : relay_ipv6;
-  const Relay relay{{next_handle_++}, {on, next_port_++}};
+  if (wish.parity != PortParity::kAny && next_port_ % 2 != 0) ++next_port_;
+  Relay relay{{next_handle_++}, {on, next_port_++}};
+  if (wish.parity == PortParity::kEvenAndReserveNext) {
+    relay.reserved = next_token_++;
+    reservations[relay.reserved] = {{on, next_port_++}, wish.reserve_for};
+  }
   open_relays.push_back({relay.handle, relay.address, wish.owner});
   (wish.protocol == RelayProtocol::kTcp ? live_tcp : live_).live.insert(relay.address);
   return relay;
 }
+
+Expected<ClaimedRelay, RelayError> FakeSink::claim_relay(const Claim& claim) {
+  const auto found = reservations.find(claim.token);
+  if (found == reservations.end() || found->second.subject.name != claim.name) {
+    return unexpected(RelayError::kNoReservation);
+  }
+  const auto [address, subject] = found->second;
+  reservations.erase(found);
+  const Relay relay{{next_handle_++}, address};
+  open_relays.push_back({relay.handle, address, claim.owner});
+  live_.live.insert(address);
+  return ClaimedRelay{relay, subject.client};
+}
+
+bool FakeSink::drop_reservation(ReservationToken token) { return reservations.erase(token) == 1; }
 
 void FakeSink::close_relay(RelayHandle relay) {
   const auto found = std::find_if(open_relays.begin(), open_relays.end(),

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -43,6 +44,7 @@ class Reply {
   const Bytes& bytes() const { return bytes_; }
   std::uint32_t lifetime() const;  // CHECKs that it is there
   Address relayed() const;
+  std::vector<Address> relayed_all() const;
   std::vector<std::uint16_t> unknown_attributes() const;
 
  private:
@@ -74,6 +76,8 @@ class FakeSink final : public Sink {
   void to_peer(RelayHandle relay, const Address& peer, const Run& run) override;
   Expected<Relay, RelayError> open_relay(const RelayWish& wish) override;
   void close_relay(RelayHandle relay) override;
+  Expected<ClaimedRelay, RelayError> claim_relay(const Claim& claim) override;
+  bool drop_reservation(ReservationToken token) override;
   void report(const Event& event) override;
   bool connect(RelayHandle relay, const Address& peer, DataName data) override;
   void splice(DataName data, const Path& client) override;
@@ -92,8 +96,14 @@ class FakeSink final : public Sink {
   std::vector<Run> trains_to_peers;  // one for each call; do not follow `data`
   std::uint32_t calls_to_clients = 0;
   std::vector<OpenRelay> open_relays;
+  struct Reserved {
+    Address address;
+    QuotaSubject subject;
+  };
+  std::map<ReservationToken, Reserved> reservations;
   RelayWish last_wish;
   std::optional<RelayError> next_open_fails;
+  std::optional<Family> family_that_fails;  // with next_open_fails: only opens of this family
   struct Told {
     Event::Kind kind;
     Event::Ending ending;
@@ -120,6 +130,7 @@ class FakeSink final : public Sink {
   FakeLiveRelays& live_;
   std::uint16_t next_port_ = 50000;
   std::uint64_t next_handle_ = 1;
+  ReservationToken next_token_ = 0xA1A2A3A4A5A6A7A8;
 };
 
 struct HouseRules {

@@ -239,7 +239,7 @@ TEST_F(Relayed, SendThatLacksSomethingIsDroppedInSilence) {
   };
   send([](stun::Builder& b) { b.text(Attribute::kData, "x"); });
   send([](stun::Builder& b) { b.xor_address(Attribute::kXorPeerAddress, kPeer); });
-  for (const Attribute unknown : {static_cast<Attribute>(0x7777), Attribute::kDontFragment}) {
+  for (const Attribute unknown : {static_cast<Attribute>(0x7777), static_cast<Attribute>(0x7FFE)}) {
     send([&](stun::Builder& b) {
       b.xor_address(Attribute::kXorPeerAddress, kPeer).text(Attribute::kData, "x").flag(unknown);
     });
@@ -248,6 +248,20 @@ TEST_F(Relayed, SendThatLacksSomethingIsDroppedInSilence) {
   EXPECT_TRUE(house.sink.peers_got.empty());
   EXPECT_TRUE(house.sink.clients_got.empty());
   EXPECT_EQ(house.server->statistics().dropped_malformed.read(), 5u);
+}
+
+TEST_F(Relayed, SendSetsDontFragmentWhenItSaysSo) {
+  ASSERT_TRUE(guest.permit({kPeer}).success());
+  Bytes room(512);
+  stun::Builder b(room, Class::kIndication, Method::kSend, stun::TransactionId{5});
+  b.xor_address(Attribute::kXorPeerAddress, kPeer).flag(Attribute::kDontFragment);
+  b.text(Attribute::kData, "x");
+  const ByteView done = b.finish();
+  guest.deliver(Bytes(done.begin(), done.end()));
+  guest.send(kPeer, bytes_of("x"));
+  ASSERT_EQ(house.sink.trains_to_peers.size(), 2u);
+  EXPECT_EQ(house.sink.trains_to_peers[0].dont_fragment, DontFragment::kSet);
+  EXPECT_EQ(house.sink.trains_to_peers[1].dont_fragment, DontFragment::kUnset);
 }
 
 TEST_F(Relayed, SendWithoutAllocationIsDroppedInSilence) {

@@ -23,6 +23,10 @@ class NullSink final : public Sink {
     return unexpected(RelayError::kNoPortLeft);
   }
   void close_relay(RelayHandle) override {}
+  Expected<ClaimedRelay, RelayError> claim_relay(const Claim&) override {
+    return unexpected(RelayError::kNoReservation);
+  }
+  bool drop_reservation(ReservationToken) override { return false; }
   void report(const Event&) override {}
   std::size_t clients = 0;
   std::size_t peers = 0;
