@@ -22,7 +22,7 @@ class StaticFiles {
   static constexpr std::uint64_t kMaxFileSize = 64u << 20;
   static constexpr std::size_t kMaxListed = 4096;  // names in a listing
   // find_unreadable() looks no further.
-  static constexpr std::size_t kMaxLookedAt = 4096;  // files and folders
+  static constexpr std::size_t kMaxLookedAt = 1024;  // files and folders
   static constexpr std::size_t kMaxDepth = 16;       // folders below each other
 
   using Done = std::function<void(const signaling::FileAnswer& answer)>;
