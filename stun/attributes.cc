@@ -72,6 +72,7 @@ constexpr std::array kErrors = {
     ErrorRow{ErrorCode::kConnectionAlreadyExists, "Connection Already Exists"},
     ErrorRow{ErrorCode::kConnectionTimeoutOrFailure, "Connection Timeout or Failure"},
     ErrorRow{ErrorCode::kAllocationQuotaReached, "Allocation Quota Reached"},
+    ErrorRow{ErrorCode::kRoleConflict, "Role Conflict"},
     ErrorRow{ErrorCode::kServerError, "Server Error"},
     ErrorRow{ErrorCode::kInsufficientCapacity, "Insufficient Capacity"},
 };

@@ -93,6 +93,7 @@ enum class ErrorCode : std::uint16_t {
   kConnectionAlreadyExists = 446,
   kConnectionTimeoutOrFailure = 447,
   kAllocationQuotaReached = 486,
+  kRoleConflict = 487,
   kServerError = 500,
   kInsufficientCapacity = 508,
 };

@@ -108,7 +108,7 @@ stage_dev() {
 
 stage_lint() {
   build_preset dev
-  check clang-tidy python3 tools/lib/clang_tidy.py build/dev base stun turn
+  check clang-tidy python3 tools/lib/clang_tidy.py build/dev base stun turn ice
 }
 
 stage_tsan() {
