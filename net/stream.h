@@ -72,6 +72,8 @@ class Stream {
   virtual std::string_view alpn() const = 0;  // "" without TLS or without agreement
   const Address& local() const { return local_; }
   const Address& remote() const { return remote_; }
+  // Who is at the other end, when a load balancer in between has said so.
+  void set_remote(const Address& remote) { remote_ = remote; }
 
  protected:
   Stream(const Address& local, const Address& remote) : local_(local), remote_(remote) {}

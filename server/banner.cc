@@ -102,6 +102,7 @@ std::string banner_text(const Plan& plan, const BoundAddresses& bound, const Ban
   add_ports("TLS", PortKind::kTlsOnly);
   if (!bound.dtls.empty()) add("DTLS", addresses(bound.dtls));
   add_ports("HTTP", PortKind::kHttp);
+  add_ports("PROXY", PortKind::kProxied);
   add("relay", relay_line(plan));
   text += "\niceServers, valid for a day: new RTCPeerConnection({ iceServers: ... })\n";
   text += facts.ice_servers;

@@ -29,8 +29,11 @@ struct Config {
   std::uint16_t listening_port = 3478;
   std::uint16_t tls_listening_port = 5349;  // 0: none
   bool dtls = false;
+  bool rfc5780 = false;
+  std::uint16_t alt_listening_port = 0;  // 0: the one after the listening port
   std::vector<std::uint16_t> http_ports;
-  std::vector<IpAddress> relay_ips;  // empty: the address that routes outward
+  std::vector<std::uint16_t> proxy_ports;  // connections begin with a PROXY header there
+  std::vector<IpAddress> relay_ips;        // empty: the address that routes outward
   std::vector<ExternalIp> external_ips;
   std::uint16_t min_port = 49152;
   std::uint16_t max_port = 65535;
@@ -60,6 +63,9 @@ struct Config {
 
   std::vector<std::string> notices;  // what is legal but probably not meant
 };
+
+// --alt-listening-port, or what stands for it. Implemented in option_table.cc.
+std::uint16_t alternate_port(const Config& config);
 
 // Documented in docs/operations.md; scripts may rely on them.
 enum ExitCode : int {

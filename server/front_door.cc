@@ -1,30 +1,48 @@
 #include "server/front_door.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <optional>
 #include <utility>
 
 #include "base/check.h"
+#include "net/sockaddr.h"
 #include "net/syscalls.h"
 
 namespace turnpike::server {
 namespace {
 
-enum class Peeked : std::uint8_t { kByte, kNothingYet, kClosed };
-
-// Looks at the first byte and leaves it where it is: OpenSSL reads from the descriptor itself.
-Peeked peek(int fd, std::uint8_t& byte) {
-  iovec piece{&byte, 1};
+ssize_t receive(int fd, MutableBytes room, int flags) {
+  iovec piece{room.data(), room.size()};
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
   ssize_t got = 0;
   do {
-    got = net::syscalls().recvmsg(fd, &message, MSG_PEEK);
+    got = net::syscalls().recvmsg(fd, &message, flags);
   } while (got < 0 && errno == EINTR);
-  if (got > 0) return Peeked::kByte;
+  return got;
+}
+
+enum class Peeked : std::uint8_t { kBytes, kNothingYet, kClosed };
+
+// Looks at the first bytes and leaves them where they are: OpenSSL reads from the descriptor
+// itself.
+Peeked peek(int fd, MutableBytes room, std::size_t& size) {
+  const ssize_t got = receive(fd, room, MSG_PEEK);
+  if (got > 0) {
+    size = static_cast<std::size_t>(got);
+    return Peeked::kBytes;
+  }
   const bool empty = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
   return empty ? Peeked::kNothingYet : Peeked::kClosed;
+}
+
+// Takes away what has been looked at.
+bool discard(int fd, std::size_t size) {
+  std::array<std::uint8_t, 512> room;
+  return receive(fd, MutableBytes(room).first(size), 0) == static_cast<ssize_t>(size);
 }
 
 }  // namespace
@@ -56,20 +74,54 @@ void FrontDoor::accept(int fd, PortKind kind) {
   wheel_.arm(connection.timer, loop_.tick().mono + kDecisionTime);
   enqueue(connection, undecided_);
   make_room(undecided_, limits_.undecided);
-  on_first_byte(connection);
+  if (kind != PortKind::kProxied) return on_first_byte(connection);
+  if (!is_trusted(fd)) return close(connection, statistics_.closed_proxy);
+  connection.header = std::make_unique<ProxyHeader>();
+  read_header(connection);
+}
+
+bool FrontDoor::is_trusted(int fd) const {
+  const IpAddress ip = net::remote_address_of(fd).ip;
+  return std::any_of(proxies_.begin(), proxies_.end(),
+                     [&ip](const IpRange& range) { return range.contains(ip); });
+}
+
+// Looks first and then takes exactly the header away, because what follows is OpenSSL's to read.
+void FrontDoor::read_header(Connection& connection) {
+  for (;;) {
+    std::array<std::uint8_t, 512> room;
+    std::size_t size = 0;
+    const Peeked peeked = peek(connection.fd, room, size);
+    if (peeked == Peeked::kClosed) return close(connection);
+    if (peeked == Peeked::kNothingYet) return wait_for_bytes(connection);
+    std::size_t taken = 0;
+    const auto result = connection.header->feed(ByteView(room).first(size), taken);
+    if (result == ProxyHeader::Result::kInvalid || !discard(connection.fd, taken)) {
+      return close(connection, statistics_.closed_proxy);
+    }
+    if (result == ProxyHeader::Result::kMore) continue;
+    connection.client = connection.header->client();
+    connection.header.reset();
+    return on_first_byte(connection);
+  }
+}
+
+void FrontDoor::wait_for_bytes(Connection& connection) {
+  if (connection.first_byte) return;
+  connection.first_byte =
+      std::make_unique<net::Poll>(loop_, connection.fd, [this, &connection](int) {
+        connection.header ? read_header(connection) : on_first_byte(connection);
+      });
+  connection.first_byte->watch(net::Poll::kReadable);
 }
 
 void FrontDoor::on_first_byte(Connection& connection) {
-  std::uint8_t byte = 0;
-  const Peeked peeked = peek(connection.fd, byte);
+  std::array<std::uint8_t, 1> first;
+  std::size_t size = 0;
+  const Peeked peeked = peek(connection.fd, first, size);
   if (peeked == Peeked::kClosed) return close(connection);
-  if (peeked == Peeked::kNothingYet) {
-    if (connection.first_byte) return;
-    connection.first_byte = std::make_unique<net::Poll>(
-        loop_, connection.fd, [this, &connection](int) { on_first_byte(connection); });
-    connection.first_byte->watch(net::Poll::kReadable);
-    return;
-  }
+  if (peeked == Peeked::kNothingYet) return wait_for_bytes(connection);
+  const std::uint8_t byte = first[0];
   connection.first_byte.reset();
   const auto certificate = tls_ == nullptr ? Certificate::kNone : Certificate::kHave;
   switch (admit_plain(connection.kind, byte, certificate)) {
@@ -90,6 +142,7 @@ void FrontDoor::on_first_byte(Connection& connection) {
 
 void FrontDoor::open_stream(Connection& connection, const net::TlsContext* tls) {
   connection.stream = net::Stream::accept(loop_, std::exchange(connection.fd, -1), tls);
+  if (connection.client) connection.stream->set_remote(*connection.client);
 }
 
 // ALPN binds the connection to its protocol: whoever said stun.turn can never reach HTTP, and the

@@ -1,5 +1,6 @@
 // FrontDoor: the connections of one worker, from accept to the protocol that they speak.
 //
+//   (accepted -> PROXY header read)
 //   accepted -> first byte peeked -+-> TLS handshake -> ALPN, else first decrypted byte -+
 //                                  +-----------------------------------------------------+
 //                                                        +-> STUN/TURN: stays here, framed
@@ -14,8 +15,12 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/counters.h"
+#include "base/proxy_header.h"
 #include "base/slab.h"
 #include "base/time.h"
 #include "base/timer_wheel.h"
@@ -41,11 +46,12 @@ struct FrontDoorStatistics {
   Counter closed_idle;     // no allocation and silent
   Counter closed_crowded;  // pushed out by newer ones
   Counter closed_tls;      // the handshake failed
+  Counter closed_proxy;    // not a trusted load balancer, or a wrong PROXY header
 
   // Everybody who was closed for what they did or did not do.
   std::uint64_t turned_away() const {
     return closed_unknown.read() + closed_garbage.read() + closed_late.read() + closed_deaf.read() +
-           closed_crowded.read() + closed_tls.read();
+           closed_crowded.read() + closed_tls.read() + closed_proxy.read();
   }
 };
 
@@ -74,6 +80,9 @@ class FrontDoor final : public StreamDirectory {
 
   FrontDoor(net::Loop& loop, const net::TlsContext* tls, Owner& owner, const Limits& limits);
   ~FrontDoor() override;
+
+  // Whose PROXY headers are believed (ports of kind kProxied); nobody's until then.
+  void trust(std::vector<IpRange> proxies) { proxies_ = std::move(proxies); }
 
   void accept(int fd, PortKind kind);
   void on_time(Tick now);
@@ -107,6 +116,8 @@ class FrontDoor final : public StreamDirectory {
     ConnectionHandle self;
     int fd;  // -1 once the stream has it
     std::unique_ptr<net::Poll> first_byte;
+    std::unique_ptr<ProxyHeader> header;  // while one is being read
+    std::optional<Address> client;        // as a load balancer named it
     std::unique_ptr<net::Stream> stream;
     Protocol protocol = Protocol::kUnknown;
     bool turn_only = false;  // said by ALPN
@@ -118,6 +129,9 @@ class FrontDoor final : public StreamDirectory {
   };
 
   void on_first_byte(Connection& connection);
+  bool is_trusted(int fd) const;
+  void read_header(Connection& connection);
+  void wait_for_bytes(Connection& connection);
   void on_secured(Connection& connection);
   void on_bytes(Connection& connection, ByteView bytes);
   void on_end(Connection& connection, net::Stream::Receiver::End end);
@@ -137,6 +151,7 @@ class FrontDoor final : public StreamDirectory {
   const net::TlsContext* const tls_;
   Owner& owner_;
   const Limits limits_;
+  std::vector<IpRange> proxies_;
   FrontDoorStatistics statistics_;
   TimerWheel wheel_;
   Queue undecided_;  // oldest first

@@ -35,6 +35,18 @@ constexpr std::array kOptions = {
     Option{"http-port", "PORT", kListening, kRepeatable, kPublic, "http-port", "",
            "Another TCP port, for plain HTTP and WebSocket only.",
            add_http_port},
+    Option{"tcp-proxy-port", "PORT", kListening, kRepeatable, kPublic, "tcp-proxy-port", "",
+           "Another TCP port, for load balancers: connections begin with a PROXY header (version 1 "
+           "or 2), then speak what the listening port speaks. Only a --trusted-proxy may connect.",
+           add_proxy_port},
+    Option{"rfc5780", "", kListening, kFlag, kPublic, "rfc5780", "",
+           "NAT behaviour discovery on the first two addresses of each family: answers may be "
+           "asked for from the other address or port, to another port, and padded.",
+           set_switch<&Config::rfc5780, true>},
+    Option{"alt-listening-port", "PORT", kListening, kOnce, kPublic, "alt-listening-port",
+           "--listening-port + 1",
+           "The other UDP port of --rfc5780.",
+           set_number<&Config::alt_listening_port, 1, 65535>},
     Option{"public-host", "NAME", kListening, kOnce, kPublic, "public-host",
            "the external or listening address",
            "What clients call this server: the host in stun:, turn:, turns: and http: URLs.",
@@ -148,8 +160,8 @@ constexpr std::array kOptions = {
            "protocols are open to every site until one is named here, then to the named ones.",
            add_allowed_origin},
     Option{"trusted-proxy", "RANGE", kWeb, kRepeatable, kPublic, "trusted-proxy", "nobody",
-           "Reverse proxies, such as 127.0.0.1 or 10.0.0.0/8: what they write into "
-           "X-Forwarded-For and X-Forwarded-Proto is believed.",
+           "Reverse proxies and load balancers, such as 127.0.0.1 or 10.0.0.0/8: what they write "
+           "into X-Forwarded-For, X-Forwarded-Proto and PROXY headers is believed.",
            add_range<&Config::trusted_proxies>},
     Option{"config", "FILE", kProcess, kOnce, kPublic, "config", "",
            "Read options from a JSON file (comments allowed): {\"realm\": \"example.org\"}.",
@@ -205,6 +217,28 @@ std::string environment_name(std::string_view option) {
   return name;
 }
 
+std::uint16_t alternate_port(const Config& config) {
+  if (config.alt_listening_port != 0) return config.alt_listening_port;
+  return static_cast<std::uint16_t>(config.listening_port + 1);
+}
+
+namespace {
+
+Expected<void> check_alternate_port(const Config& config) {
+  const std::uint16_t alternate = alternate_port(config);
+  if (config.listening_port == 0 || alternate == 0) {
+    return failure(
+        "--rfc5780 needs two fixed ports: pass --listening-port and --alt-listening-port");
+  }
+  const bool dtls = config.dtls && alternate == config.tls_listening_port;
+  if (alternate == config.listening_port || dtls) {
+    return failure(fmt::format("--alt-listening-port {} is taken by another option", alternate));
+  }
+  return {};
+}
+
+}  // namespace
+
 Expected<void> check_together(const Config& config) {
   if (config.min_port > config.max_port) {
     return failure(fmt::format("--min-port {} is above --max-port {}: there would be no relay port",
@@ -218,6 +252,9 @@ Expected<void> check_together(const Config& config) {
   if (config.dtls && config.certificate_file.empty()) {
     return failure("--dtls needs a certificate: pass --cert FILE and --pkey FILE");
   }
+  if (config.rfc5780) {
+    if (auto checked = check_alternate_port(config); !checked) return checked;
+  }
   // A port of 0 is drawn by the kernel and collides with nothing.
   std::set<std::uint16_t> taken;
   const auto take = [&taken](std::uint16_t port) { return port == 0 || taken.insert(port).second; };
@@ -227,6 +264,16 @@ Expected<void> check_together(const Config& config) {
         "--tls-listening-port {} is the --listening-port, which speaks TLS anyway: pass "
         "--tls-listening-port 0",
         config.tls_listening_port));
+  }
+  for (const std::uint16_t port : config.proxy_ports) {
+    if (!take(port)) {
+      return failure(fmt::format("--tcp-proxy-port {} is taken by another option", port));
+    }
+    if (config.trusted_proxies.empty()) {
+      return failure(fmt::format(
+          "--tcp-proxy-port {}: say whose PROXY headers are believed, --trusted-proxy RANGE",
+          port));
+    }
   }
   for (const std::uint16_t port : config.http_ports) {
     if (!take(port)) {

@@ -81,6 +81,13 @@ Applied add_file(Config& config, std::string_view path, std::string_view option,
   return result;
 }
 
+Applied add_port(std::vector<std::uint16_t>& ports, std::string_view text) {
+  const auto port = parse_decimal(text);
+  if (!port || *port > 65535) return failure("expected a port number from 0 to 65535");
+  ports.push_back(static_cast<std::uint16_t>(*port));
+  return {};
+}
+
 }  // namespace
 
 Expected<bool> parse_switch(std::string_view text) {
@@ -101,10 +108,11 @@ Applied set_quota_total(Config& config, std::string_view text) {
 }
 
 Applied add_http_port(Config& config, std::string_view text) {
-  const auto port = parse_decimal(text);
-  if (!port || *port > 65535) return failure("expected a port number from 0 to 65535");
-  config.http_ports.push_back(static_cast<std::uint16_t>(*port));
-  return {};
+  return add_port(config.http_ports, text);
+}
+
+Applied add_proxy_port(Config& config, std::string_view text) {
+  return add_port(config.proxy_ports, text);
 }
 
 Applied add_external_ip(Config& config, std::string_view text) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 #include <utility>
 
@@ -82,6 +83,7 @@ class Planner {
   Step choose_listeners();
   void add_udp(const IpAddress& ip);
   void add_tcp(const IpAddress& ip);
+  void add_alternates();
   Step choose_relay_addresses();
   std::vector<IpAddress> relay_ips_of(Family family) const;
   std::vector<IpAddress> external_locals(Family family) const;
@@ -91,6 +93,7 @@ class Planner {
   Step load_certificate();
   void explain_certificate();
   void choose_workers();
+  stun::Behavior discovery(const turn::ExternalAddresses& external) const;
   void settle_turn();
   void settle_signaling();
   std::vector<IpAddress> own_addresses() const;
@@ -101,6 +104,7 @@ class Planner {
   const GeneratedSecrets& generated_;
   Plan plan_;
   std::vector<turn::ExternalAddresses::Mapping> mappings_;
+  std::vector<std::array<IpAddress, 2>> discovery_ips_;
 };
 
 Expected<Plan, StartError> Planner::make() {
@@ -163,7 +167,46 @@ Step Planner::choose_listeners() {
                   "no network interface has an address: bring one up (ip link set lo up) or pass "
                   "--listening-ip");
   }
+  if (config().rfc5780) add_alternates();
   return {};
+}
+
+// RFC 5780 section 6 wants two addresses of one family; those of loopback serve when there are no
+// others, so that it can be tried.
+void Planner::add_alternates() {
+  for (const Family family : {Family::kIPv4, Family::kIPv6}) {
+    std::vector<IpAddress> ips;
+    for (const Address& address : plan_.udp) {
+      if (address.family() == family) ips.push_back(address.ip);
+    }
+    const auto loopback = [](const IpAddress& ip) { return ip.is_loopback(); };
+    if (!std::all_of(ips.begin(), ips.end(), loopback)) std::erase_if(ips, loopback);
+    if (ips.size() < 2) continue;
+    discovery_ips_.push_back({ips[0], ips[1]});
+  }
+  for (const auto& pair : discovery_ips_) {
+    for (const IpAddress& ip : pair) add_once(plan_.udp, {ip, alternate_port(config())});
+  }
+  if (discovery_ips_.empty()) {
+    notice("--rfc5780 does nothing here: it needs two addresses of one family to listen on");
+  }
+}
+
+stun::Behavior Planner::discovery(const turn::ExternalAddresses& external) const {
+  stun::Behavior behavior;
+  for (const auto& pair : discovery_ips_) {
+    stun::Behavior::Square square;
+    for (const std::size_t i : {0, 1}) {
+      for (const std::size_t j : {0, 1}) {
+        const Address local{pair[i], j == 0 ? config().listening_port : alternate_port(config())};
+        const auto at = std::find(plan_.udp.begin(), plan_.udp.end(), local) - plan_.udp.begin();
+        const Address seen{external.to_external(local.ip), local.port};
+        square[i][j] = {static_cast<std::uint16_t>(at), local, seen};
+      }
+    }
+    behavior.add(square);
+  }
+  return behavior;
 }
 
 // DTLS is told apart on the listening port by its first byte (RFC 7983), and has the TLS port's
@@ -187,6 +230,7 @@ void Planner::add_tcp(const IpAddress& ip) {
   const bool tls = !config().certificate_file.empty() && config().tls_listening_port != 0;
   if (tls) add(config().tls_listening_port, PortKind::kTlsOnly);
   for (const std::uint16_t port : config().http_ports) add(port, PortKind::kHttp);
+  for (const std::uint16_t port : config().proxy_ports) add(port, PortKind::kProxied);
 }
 
 Step Planner::choose_relay_addresses() {
@@ -383,6 +427,7 @@ void Planner::settle_turn() {
   auto settings = std::make_shared<turn::Settings>(
       turn::Credentials::Source{realm, config().users, shared_secrets()});
   settings->external = turn::ExternalAddresses(mappings_);
+  settings->behavior = discovery(settings->external);
   settings->relay_ips = plan_.relay_ips;
   settings->peers =
       turn::PeerPolicy({config().allowed_peers, config().denied_peers, own_addresses()});

@@ -28,6 +28,7 @@ enum class PortKind : std::uint8_t {
   kAny,      // the listening port: TLS or not, STUN/TURN or HTTP, told apart by the first bytes
   kTlsOnly,  // the TLS port: TLS first, then the same telling apart
   kHttp,     // an extra port: HTTP and WebSocket only
+  kProxied,  // a load balancer's PROXY header first, then as kAny
 };
 
 struct Plan {

@@ -23,6 +23,7 @@ Protocol admit_plain(PortKind kind, std::uint8_t first_byte, Certificate certifi
   if (protocol == Protocol::kTls && certificate == Certificate::kNone) return Protocol::kUnknown;
   switch (kind) {
     case PortKind::kAny:
+    case PortKind::kProxied:
       return protocol;
     case PortKind::kTlsOnly:
       return protocol == Protocol::kTls ? protocol : Protocol::kUnknown;

@@ -42,6 +42,7 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
   for (const auto& listener : sockets_.udp) add_udp(*listener, UdpDoor::Speaks::kAny);
   for (const auto& listener : sockets_.dtls) add_udp(*listener, UdpDoor::Speaks::kDtlsOnly);
   if (dtls_door_) driver_.serve_dtls(*dtls_door_);
+  front_door_.trust(shared.plan.config.trusted_proxies);
   loop_.on_flush([this] { flush(); });
 }
 

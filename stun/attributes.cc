@@ -13,6 +13,7 @@ struct AttributeRow {
 
 constexpr std::array kAttributes = {
     AttributeRow{Attribute::kMappedAddress, "MAPPED-ADDRESS"},
+    AttributeRow{Attribute::kChangeRequest, "CHANGE-REQUEST"},
     AttributeRow{Attribute::kUsername, "USERNAME"},
     AttributeRow{Attribute::kMessageIntegrity, "MESSAGE-INTEGRITY"},
     AttributeRow{Attribute::kErrorCode, "ERROR-CODE"},
@@ -35,6 +36,8 @@ constexpr std::array kAttributes = {
     AttributeRow{Attribute::kReservationToken, "RESERVATION-TOKEN"},
     AttributeRow{Attribute::kPriority, "PRIORITY"},
     AttributeRow{Attribute::kUseCandidate, "USE-CANDIDATE"},
+    AttributeRow{Attribute::kPadding, "PADDING"},
+    AttributeRow{Attribute::kResponsePort, "RESPONSE-PORT"},
     AttributeRow{Attribute::kConnectionId, "CONNECTION-ID"},
     AttributeRow{Attribute::kAdditionalAddressFamily, "ADDITIONAL-ADDRESS-FAMILY"},
     AttributeRow{Attribute::kAddressErrorCode, "ADDRESS-ERROR-CODE"},

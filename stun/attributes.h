@@ -35,6 +35,7 @@ enum class Method : std::uint16_t {
 
 enum class Attribute : std::uint16_t {
   kMappedAddress = 0x0001,
+  kChangeRequest = 0x0003,
   kUsername = 0x0006,
   kMessageIntegrity = 0x0008,
   kErrorCode = 0x0009,
@@ -57,6 +58,8 @@ enum class Attribute : std::uint16_t {
   kReservationToken = 0x0022,
   kPriority = 0x0024,
   kUseCandidate = 0x0025,
+  kPadding = 0x0026,
+  kResponsePort = 0x0027,
   kConnectionId = 0x002A,
   kAdditionalAddressFamily = 0x8000,
   kAddressErrorCode = 0x8001,

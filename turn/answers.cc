@@ -18,6 +18,7 @@ using stun::MessageView;
 }  // namespace
 
 void Server::Core::binding(const Request& request) {
+  if (offers_discovery(request.path)) return discover(request);
   const auto unsupported = unsupported_attributes(request.message);
   if (unsupported.count > 0) return refuse(request, ErrorCode::kUnknownAttribute, unsupported);
   if (!may_reply(request)) return;

@@ -133,6 +133,9 @@ class Server::Core {
 
   // answers.cc
   void binding(const Request& request);
+  // discovery.cc: the same where RFC 5780 is offered
+  bool offers_discovery(const Path& path) const;
+  void discover(const Request& request);
   void answer(const Request& request, stun::Builder& builder);
   void answer_plainly(const Request& request);
   void refuse(const Request& request, stun::ErrorCode code,

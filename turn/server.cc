@@ -18,8 +18,11 @@ using stun::ErrorCode;
 using stun::Method;
 
 // Known to the table, not offered by this server: a request that depends on one must fail, not be
-// half understood. (RFC 6062; RFC 8489 section 14.4.)
+// half understood. (RFC 8489 section 14.4; RFC 5780 where discovery.cc does not serve it.)
 constexpr std::array kNotOffered = {
+    Attribute::kChangeRequest,
+    Attribute::kPadding,
+    Attribute::kResponsePort,
     Attribute::kUserhash,
 };
 

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/run.h"
 #include "base/time.h"
+#include "stun/behavior.h"
 #include "stun/nonce.h"
 #include "turn/credentials.h"
 #include "turn/path.h"
@@ -36,6 +37,8 @@ struct Settings {
 
   Credentials credentials;
   PeerPolicy peers;
+  // The listeners that offer NAT behaviour discovery, by Path::listener; none by default.
+  stun::Behavior behavior;
   ExternalAddresses external;
   // The addresses of this host that relays are opened on. Of our own addresses only these may be
   // peers; empty: any of them.

@@ -359,7 +359,52 @@ def dialect_conversations():
         yield name + "_token", bytes([mood + 4]) + script
 
 
-TARGETS = {"stun_message": stun_messages, "stream_framer": streams, "http_head": http_heads,
+# --- DTLS and PROXY headers
+
+def dtls_record(kind, body, epoch=0, sequence=0):
+    return struct.pack("!BHHIHH", kind, 0xFEFD, epoch, 0, sequence, len(body)) + body
+
+
+def client_hello(cookie=b"", sequence=0):
+    suites = struct.pack("!HH", 0xC02B, 0xC02F)
+    extensions = struct.pack("!HHHHH", 10, 6, 4, 29, 23) + struct.pack("!HHHHH", 13, 6, 4, 0x0403,
+                                                                       0x0804)
+    body = (b"\xfe\xfd" + bytes(range(32)) + b"\0" + bytes([len(cookie)]) + cookie
+            + struct.pack("!H", len(suites)) + suites + b"\1\0"
+            + struct.pack("!H", len(extensions)) + extensions)
+    size = struct.pack("!I", len(body))[1:]
+    return dtls_record(22, b"\1" + size + struct.pack("!H", sequence) + bytes(3) + size + body,
+                       sequence=sequence)
+
+
+def dtls_datagrams():
+    def script(who, *datagrams):
+        return bytes([who]) + b"".join(struct.pack("!H", len(d)) + d for d in datagrams)
+    key_exchange = dtls_record(22, b"\x10\0\0\x21\0\2\0\0\0\0\0\x21\x20" + bytes(range(32)),
+                               sequence=2)
+    change = dtls_record(20, b"\1", sequence=3)
+    yield "hello", script(0, client_hello())
+    yield "hello_cookie", script(0, client_hello(), client_hello(bytes(16), 1))
+    yield "alert", script(0, dtls_record(21, b"\2\x28"))
+    yield "key_exchange", script(1, key_exchange, change, dtls_record(22, bytes(40), 1))
+    yield "key_exchange_twice", script(1, key_exchange, key_exchange, change)
+    yield "second_hello", script(1, client_hello(), dtls_record(21, b"\1\0"))
+    yield "data_early", script(1, dtls_record(23, b"data", 1))
+
+
+def proxy_headers():
+    signature = b"\r\n\r\n\0\r\nQUIT\n"
+    v4, v6 = bytes([192, 0, 2, 1, 203, 0, 113, 10, 195, 80, 13, 150]), bytes(36)
+    yield "line4", b"\0PROXY TCP4 192.0.2.1 203.0.113.10 50000 3478\r\n"
+    yield "line6", b"\7PROXY TCP6 2001:db8::1 ::ffff:1.2.3.4 1 65535\r\n"
+    yield "unknown", b"\7PROXY UNKNOWN\r\nrest"
+    yield "binary4", b"\0" + signature + b"\x21\x11\0\x0c" + v4
+    yield "binary6_more", b"\7" + signature + b"\x21\x21\0\x2b" + v6 + b"\4\0\4abcd"
+    yield "local", b"\0" + signature + b"\x20\0\0\0"
+
+
+TARGETS = {"stun_message": stun_messages, "dtls_listener": dtls_datagrams,
+           "proxy_header": proxy_headers, "stream_framer": streams, "http_head": http_heads,
            "websocket_frames": websocket_frames, "turn_server": stories,
            "engineio_payload": engineio_payloads, "engineio_session": engineio_sessions,
            "socketio_packet": socketio_packets, "dialect_sockets": dialect_conversations}

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "net/sockaddr.h"
@@ -251,6 +252,86 @@ TEST_F(FrontDoorTest, WithoutACertificateTlsIsClosed) {
   send(client, as_bytes("\x16\x03\x01"));
   EXPECT_TRUE(is_closed(client));
   EXPECT_EQ(door_->statistics().closed_unknown.read(), 1u);
+}
+
+const std::string kProxyLine = "PROXY TCP4 192.0.2.1 203.0.113.10 50000 3478\r\n";
+
+TEST_F(FrontDoorTest, AProxiedConnectionIsItsClients) {
+  open_door();
+  door_->trust({*IpRange::parse("127.0.0.0/8")});
+  const int client = connect(PortKind::kProxied);
+  std::string bytes = kProxyLine;
+  const auto request = binding_request();
+  bytes.append(as_text(request));
+  send(client, as_bytes(bytes));
+  EXPECT_EQ(messages_, 1);
+  EXPECT_EQ(last_path_.remote, *Address::parse("192.0.2.1:50000"));
+  EXPECT_EQ(last_path_.local, net::local_address_of(listener_));
+}
+
+TEST_F(FrontDoorTest, AProxyHeaderMayBeCutAnywhere) {
+  open_door();
+  door_->trust({*IpRange::parse("127.0.0.1")});
+  const auto request = binding_request();
+  const std::string bytes = kProxyLine + std::string(as_text(request));
+  for (std::size_t cut = 1; cut < bytes.size(); ++cut) {
+    const int client = connect(PortKind::kProxied);
+    send(client, as_bytes(std::string_view(bytes).substr(0, cut)));
+    send(client, as_bytes(std::string_view(bytes).substr(cut)));
+    EXPECT_EQ(messages_, static_cast<int>(cut)) << "cut after " << cut << " bytes";
+  }
+}
+
+TEST_F(FrontDoorTest, AHeaderLongerThanOneLookIsTakenWhole) {
+  using namespace std::string_literals;
+  open_door();
+  door_->trust({*IpRange::parse("127.0.0.1")});
+  const std::string addresses = "\xC0\x00\x02\x01\xCB\x00\x71\x0A\xC3\x50\x0D\x96"s;
+  const std::string frame =
+      "\r\n\r\n\0\r\nQUIT\n\x21\x11\x08\x0C"s + addresses + std::string(2048, 'x');
+  const auto request = binding_request();
+  send(connect(PortKind::kProxied), as_bytes(frame + std::string(as_text(request))));
+  EXPECT_EQ(messages_, 1);
+  EXPECT_EQ(last_path_.remote, *Address::parse("192.0.2.1:50000"));
+}
+
+TEST_F(FrontDoorTest, ALoadBalancersOwnConnectionKeepsItsAddress) {
+  open_door();
+  door_->trust({*IpRange::parse("127.0.0.1")});
+  const int client = connect(PortKind::kProxied);
+  const auto request = binding_request();
+  send(client, as_bytes("PROXY UNKNOWN\r\n" + std::string(as_text(request))));
+  EXPECT_EQ(messages_, 1);
+  EXPECT_EQ(last_path_.remote, net::local_address_of(client));
+}
+
+TEST_F(FrontDoorTest, OnlyTrustedLoadBalancersMayConnect) {
+  open_door();
+  EXPECT_TRUE(is_closed(connect(PortKind::kProxied))) << "nobody is trusted";
+  door_->trust({*IpRange::parse("10.0.0.0/8")});
+  EXPECT_TRUE(is_closed(connect(PortKind::kProxied)));
+  EXPECT_EQ(door_->statistics().closed_proxy.read(), 2u);
+  EXPECT_EQ(door_->connections(), 0u);
+}
+
+TEST_F(FrontDoorTest, AWrongProxyHeaderClosesTheConnection) {
+  open_door();
+  door_->trust({*IpRange::parse("127.0.0.1")});
+  const int client = connect(PortKind::kProxied);
+  send(client, binding_request());
+  EXPECT_TRUE(is_closed(client));
+  EXPECT_EQ(door_->statistics().closed_proxy.read(), 1u);
+  EXPECT_EQ(messages_, 0);
+}
+
+TEST_F(FrontDoorTest, AHeaderHasItsDeadline) {
+  open_door();
+  door_->trust({*IpRange::parse("127.0.0.1")});
+  const int client = connect(PortKind::kProxied);
+  send(client, as_bytes(std::string_view(kProxyLine).substr(0, 20)));
+  pass(FrontDoor::kDecisionTime + seconds(1));
+  EXPECT_TRUE(is_closed(client));
+  EXPECT_EQ(door_->statistics().closed_late.read(), 1u);
 }
 
 TEST_F(FrontDoorTest, AClientThatLeavesIsReportedOnce) {

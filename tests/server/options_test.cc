@@ -88,10 +88,30 @@ TEST(CommandLine, WithoutOptionsEverythingHasItsDefault) {
 }
 
 TEST(CommandLine, WhereToListenReachesItsFields) {
-  const Config config = config_of(
-      {"--listening-ip", "192.0.2.1", "--listening-ip=[2001:db8::1]", "--listening-port", "1000",
-       "--tls-listening-port=443", "--http-port", "80", "--http-port", "8080", "--public-host",
-       "Turn.Example.ORG", "--cert", "c.pem", "--pkey", "k.pem", "--dtls"});
+  const Config config = config_of({"--listening-ip",
+                                   "192.0.2.1",
+                                   "--listening-ip=[2001:db8::1]",
+                                   "--listening-port",
+                                   "1000",
+                                   "--tls-listening-port=443",
+                                   "--http-port",
+                                   "80",
+                                   "--http-port",
+                                   "8080",
+                                   "--public-host",
+                                   "Turn.Example.ORG",
+                                   "--cert",
+                                   "c.pem",
+                                   "--pkey",
+                                   "k.pem",
+                                   "--dtls",
+                                   "--rfc5780",
+                                   "--alt-listening-port",
+                                   "1001",
+                                   "--tcp-proxy-port",
+                                   "8443",
+                                   "--trusted-proxy",
+                                   "10.0.0.1"});
   EXPECT_THAT(config.listening_ips,
               ElementsAre(*IpAddress::parse("192.0.2.1"), *IpAddress::parse("2001:db8::1")));
   EXPECT_EQ(config.listening_port, 1000);
@@ -101,6 +121,9 @@ TEST(CommandLine, WhereToListenReachesItsFields) {
   EXPECT_EQ(config.certificate_file, "c.pem");
   EXPECT_EQ(config.key_file, "k.pem");
   EXPECT_TRUE(config.dtls);
+  EXPECT_TRUE(config.rfc5780);
+  EXPECT_EQ(config.alt_listening_port, 1001);
+  EXPECT_THAT(config.proxy_ports, ElementsAre(8443));
 }
 
 TEST(CommandLine, HowToRelayReachesItsFields) {
@@ -283,6 +306,13 @@ TEST(OptionValues, ABadOneSaysWhichOptionWhichValueAndWhatIsExpected) {
       {{"--cert", "c.pem"}, {"--cert", "--pkey"}},
       {{"--pkey", "k.pem"}, {"--pkey", "--cert"}},
       {{"--dtls"}, {"--dtls", "--cert"}},
+      {{"--tcp-proxy-port", "8443"}, {"--tcp-proxy-port 8443", "--trusted-proxy"}},
+      {{"--tcp-proxy-port", "3478"}, {"--tcp-proxy-port 3478", "taken"}},
+      {{"--tcp-proxy-port", "65536"}, {"--tcp-proxy-port 65536", "port number"}},
+      {{"--rfc5780", "--listening-port", "0"}, {"--rfc5780", "--listening-port"}},
+      {{"--rfc5780", "--listening-port", "65535"}, {"--rfc5780", "--alt-listening-port"}},
+      {{"--rfc5780", "--alt-listening-port", "3478"}, {"--alt-listening-port 3478", "taken"}},
+      {{"--alt-listening-port", "0"}, {"--alt-listening-port 0", "1 to 65535"}},
       {{"--http-port", "3478"}, {"--http-port 3478", "taken"}},
       {{"--http-port", "80", "--http-port", "80"}, {"--http-port 80", "taken"}},
       {{"--cert", "c", "--pkey", "k", "--tls-listening-port", "3478"},

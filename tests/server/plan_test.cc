@@ -134,6 +134,42 @@ TEST(Listeners, TheTlsPortIsOpenedOnlyWithACertificate) {
   EXPECT_THAT(tcp_texts(plan_of(config)), ElementsAre("0.0.0.0:3478", "[::]:3478"));
 }
 
+TEST(Listeners, DiscoveryHasTwoPortsOnTheFirstTwoAddressesOfAFamily) {
+  Machine machine = cloud_machine();
+  machine.interfaces.push_back({"eth1", ip("10.0.0.5"), false});
+  Config config;
+  config.rfc5780 = true;
+  config.external_ips = {{ip("203.0.113.4"), ip("10.0.0.4")}};
+  const Plan plan = plan_of(config, machine);
+  EXPECT_THAT(plan.udp, ElementsAre(at("127.0.0.1:3478"), at("10.0.0.4:3478"), at("10.0.0.5:3478"),
+                                    at("[::1]:3478"), at("[2001:db8::4]:3478"), at("10.0.0.4:3479"),
+                                    at("10.0.0.5:3479")));
+  for (std::uint16_t listener = 0; listener < plan.udp.size(); ++listener) {
+    EXPECT_EQ(plan.turn->behavior.offered_on(listener),
+              listener == 1 || listener == 2 || listener == 5 || listener == 6);
+  }
+  config.alt_listening_port = 4000;
+  EXPECT_THAT(plan_of(config, machine).udp, Contains(at("10.0.0.5:4000")));
+}
+
+TEST(Listeners, DiscoveryWithOneAddressIsANotice) {
+  Config config;
+  config.rfc5780 = true;
+  const Plan plan = plan_of(config);
+  EXPECT_TRUE(plan.turn->behavior.empty());
+  EXPECT_THAT(plan.udp, Not(Contains(at("10.0.0.4:3479"))));
+  EXPECT_THAT(plan.notices, Contains(HasSubstr("--rfc5780 does nothing here")));
+}
+
+TEST(Listeners, ALoadBalancersPortIsOpenedBesideTheOthers) {
+  Config config;
+  config.listening_ips = {ip("127.0.0.1")};
+  config.proxy_ports = {8443};
+  const Plan plan = plan_of(std::move(config));
+  EXPECT_THAT(tcp_texts(plan), ElementsAre("127.0.0.1:3478", "127.0.0.1:8443"));
+  EXPECT_EQ(plan.tcp[1].kind, PortKind::kProxied);
+}
+
 TEST(Listeners, DtlsHasTheTlsPortOfEveryAddressWhenItIsWanted) {
   const CertificateFiles certificate({"turn.example.org"});
   Config config;

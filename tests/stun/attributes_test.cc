@@ -12,7 +12,7 @@ TEST(Attributes, NamesAreTheRfcsAndStrangersAreUnknown) {
   EXPECT_EQ(attribute_name(0x7777), "unknown");
   EXPECT_TRUE(is_known_attribute(0x0019));
   EXPECT_FALSE(is_known_attribute(0x0000));
-  EXPECT_FALSE(is_known_attribute(0x0003));  // CHANGE-REQUEST (RFC 5780), which we do not serve
+  EXPECT_FALSE(is_known_attribute(0x0004));  // SOURCE-ADDRESS (RFC 3489)
 }
 
 TEST(Attributes, ComprehensionIsRequiredInTheLowerHalf) {

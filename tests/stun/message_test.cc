@@ -206,11 +206,11 @@ TEST(Fingerprint, OneThatIsNotTheLastAttributeIsAnError) {
 
 TEST(Message, ListsUnknownRequiredAttributesOnceAndInOrder) {
   const Parsed parsed(
-      request_with("7f020000 00030004 00000002 7f020000 ff010000 00060000 7f010000"));
+      request_with("7f020000 7e030004 00000002 7f020000 ff010000 00060000 7f010000"));
   const auto unknown = parsed.view.unknown_required();
   ASSERT_EQ(unknown.count, 3u);
   EXPECT_EQ(unknown.types[0], 0x7f02);
-  EXPECT_EQ(unknown.types[1], 0x0003);
+  EXPECT_EQ(unknown.types[1], 0x7e03);
   EXPECT_EQ(unknown.types[2], 0x7f01);
 }
 

@@ -73,7 +73,7 @@ TEST(Binding, UnknownRequiredAttributesAreListedOnceEach) {
   });
   const Reply reply = guest.exchange(request);
   EXPECT_EQ(reply.code(), 420);
-  EXPECT_EQ(reply.unknown_attributes(), (std::vector<std::uint16_t>{0x0003, 0x0002, 0x001E}));
+  EXPECT_EQ(reply.unknown_attributes(), (std::vector<std::uint16_t>{0x0002, 0x0003, 0x001E}));
 }
 
 TEST(Binding, KnownButUnexpectedAttributesAreIgnored) {
