@@ -40,6 +40,10 @@ int Syscalls::getpeername(int fd, sockaddr* address, socklen_t* length) {
 int Syscalls::setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
   return ::setsockopt(fd, level, name, value, length);
 }
+ssize_t Syscalls::sendto(int fd, const void* bytes, size_t size, int flags, const sockaddr* address,
+                         socklen_t length) {
+  return ::sendto(fd, bytes, size, flags, address, length);
+}
 ssize_t Syscalls::sendmsg(int fd, const msghdr* message, int flags) {
   return ::sendmsg(fd, message, flags);
 }

@@ -21,6 +21,8 @@ class Syscalls {
   virtual int getsockname(int fd, sockaddr* address, socklen_t* length);
   virtual int getpeername(int fd, sockaddr* address, socklen_t* length);
   virtual int setsockopt(int fd, int level, int name, const void* value, socklen_t length);
+  virtual ssize_t sendto(int fd, const void* bytes, size_t size, int flags, const sockaddr* address,
+                         socklen_t length);
   virtual ssize_t sendmsg(int fd, const msghdr* message, int flags);
   virtual int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags);
   virtual ssize_t recvmsg(int fd, msghdr* message, int flags);

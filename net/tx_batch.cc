@@ -41,6 +41,8 @@ bool is_segmentation_error(int error) {
   return error == EINVAL || error == EIO || error == EMSGSIZE;
 }
 
+constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
 // Left behind on the socket by an ICMP message about an earlier packet.
 bool may_be_stale(int error) {
   return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
@@ -247,6 +249,10 @@ void TxBatch::flush() {
 
 void TxBatch::send_chain(int fd, std::uint32_t first) {
   Arena& arena = *arena_;
+  if (const Message& only = arena.messages[first];
+      only.next == kNone && only.count == 1 && only.traffic_class == 0) {
+    return send_alone(only);
+  }
   std::size_t used_pieces = 0;
   for (std::uint32_t index = first; index != kNone; index = arena.messages[index].next) {
     const Message& message = arena.messages[index];
@@ -270,6 +276,28 @@ void TxBatch::send_chain(int fd, std::uint32_t first) {
     }
   }
   send_burst(fd);
+}
+
+// Thin flows: a relay socket seldom has more than one datagram in a turn, and without a msghdr the
+// kernel has less to fetch and to check.
+void TxBatch::send_alone(const Message& message) {
+  const Arena::Piece& piece = arena_->pieces[message.first_piece];
+  sockaddr_in6 room;
+  const socklen_t length = write_sockaddr(message.destination, room);
+  const auto* destination = reinterpret_cast<const sockaddr*>(&room);
+  bool retried = false;
+  while (true) {
+    ++statistics_.system_calls;
+    if (syscalls().sendto(message.fd, arena_->bytes.get() + piece.offset, piece.size, kSendFlags,
+                          destination, length) >= 0) {
+      ++statistics_.datagrams;
+      return;
+    }
+    if (errno == EINTR) continue;
+    if (retried || !may_be_stale(errno)) break;
+    retried = true;
+  }
+  ++statistics_.dropped;
 }
 
 void TxBatch::send_burst(int fd) {
@@ -345,13 +373,12 @@ void TxBatch::transmit(int fd, Burst& burst, OnTaken taken, OnRefused refused) {
 
 // How many of the messages from `first` on the kernel took; 0 with errno set.
 unsigned TxBatch::send_some(int fd, Burst& burst, unsigned first) {
-  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
   ++statistics_.system_calls;
   mmsghdr* headers = &burst.headers[first];
   if (burst.count - first == 1) {
-    return syscalls().sendmsg(fd, &headers->msg_hdr, kFlags) < 0 ? 0 : 1;
+    return syscalls().sendmsg(fd, &headers->msg_hdr, kSendFlags) < 0 ? 0 : 1;
   }
-  const int accepted = syscalls().sendmmsg(fd, headers, burst.count - first, kFlags);
+  const int accepted = syscalls().sendmmsg(fd, headers, burst.count - first, kSendFlags);
   return accepted < 0 ? 0 : static_cast<unsigned>(accepted);
 }
 

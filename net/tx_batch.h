@@ -1,7 +1,7 @@
 // TxBatch: a worker's outgoing datagrams, collected during one turn of the loop and sent with as
 // few system calls as the kernel allows. push() copies once into an arena; runs of the same
 // (socket, destination, size) leave as one UDP_SEGMENT send, the rest of a flush as sendmmsg per
-// socket.
+// socket, and what is alone on its socket as sendto.
 //
 // UDP_SEGMENT is never used for a single packet or for a segment above the path MTU's usual 1472
 // bytes. When a segmented send fails with EINVAL, EIO or EMSGSIZE that run is sent plainly, and GSO
@@ -66,6 +66,7 @@ class TxBatch {
 
   void append(Message*& message, const Flow& flow, const Datagram& datagram);
   void send_chain(int fd, std::uint32_t first);
+  void send_alone(const Message& message);
   void send_burst(int fd);
   void send_plainly(int fd, const Message& message);
   void on_refused(int fd, const Message& message, int error);

@@ -123,15 +123,16 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       main_loop_, shares_main_loop() ? HubLoop::Sharing::kWithRelay : HubLoop::Sharing::kOwnLoop,
       files_.get()};
   hub_ = std::make_unique<HubLoop>(service_->carrier(), wiring);
+  for (std::uint32_t i = 0; i < plan_.workers; ++i) boxes_.push_back(std::make_unique<ParcelBox>());
   for (std::uint32_t i = 0; i < plan_.workers; ++i) {
     if (!shares_main_loop()) worker_loops_.push_back(std::make_unique<net::Loop>());
     net::Loop& loop = shares_main_loop() ? main_loop_ : *worker_loops_.back();
-    workers_.push_back(
-        std::make_unique<Worker>(i, loop, std::move(sockets[i]),
-                                 Worker::Shared{plan_, relays_, reservations_, quota_, random_},
-                                 [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
-                                   take_http(std::move(stream), unread);
-                                 }));
+    workers_.push_back(std::make_unique<Worker>(
+        i, loop, std::move(sockets[i]),
+        Worker::Shared{plan_, relays_, reservations_, quota_, random_, boxes_},
+        [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
+          take_http(std::move(stream), unread);
+        }));
   }
 }
 
@@ -179,6 +180,7 @@ void Runtime::revoke(std::string_view name, WallTime until) {
 
 std::string Runtime::summary() const {
   std::uint64_t live = 0, created = 0, to_peers = 0, to_clients = 0, dropped = 0, connections = 0;
+  std::uint64_t inside = 0;
   std::uint64_t turned_away = connections_refused_.load(std::memory_order_relaxed);
   for (const auto& worker : workers_) {
     const turn::Statistics& relay = worker->relay_statistics();
@@ -189,7 +191,9 @@ std::string Runtime::summary() const {
     dropped += relay.dropped_malformed.read() + relay.dropped_no_allocation.read() +
                relay.dropped_no_channel.read() + relay.dropped_no_permission.read() +
                relay.dropped_dead_relay.read() +
-               worker->driver_statistics().stream_messages_dropped.read();
+               worker->driver_statistics().stream_messages_dropped.read() +
+               worker->short_cut_statistics().dropped.read();
+    inside += worker->short_cut_statistics().packets.read();
     const FrontDoorStatistics& door = worker->front_door_statistics();
     connections += door.accepted.read();
     turned_away += door.turned_away();
@@ -200,9 +204,10 @@ std::string Runtime::summary() const {
     }
   }
   return fmt::format(
-      "{} allocations live, {} created, {} packets relayed to peers, {} to clients, {} dropped, "
+      "{} allocations live, {} created, {} packets relayed to peers ({} of them to "
+      "clients of ours), {} to clients, {} dropped, "
       "{} connections accepted, {} turned away",
-      live, created, to_peers, to_clients, dropped, connections, turned_away);
+      live, created, to_peers, inside, to_clients, dropped, connections, turned_away);
 }
 
 std::vector<std::uint64_t> Runtime::allocations() const {

@@ -66,6 +66,7 @@ class Runtime {
   SharedRelays relays_;
   SharedReservations reservations_;
   SharedQuota quota_;
+  std::vector<std::unique_ptr<ParcelBox>> boxes_;      // of the workers
   std::atomic<std::uint64_t> connections_refused_{0};  // by a hub that is overloaded
   // Loops outlive what lives on them.
   net::Loop main_loop_;

@@ -12,15 +12,18 @@ SharedRelays::SharedRelays(const std::vector<IpAddress>& relay_ips) {
   }
 }
 
-bool SharedRelays::is_live(const Address& relayed) const { return worker_of(relayed).has_value(); }
+// Relaxed: a packet that races with a close is a packet that was a little early or late.
+bool SharedRelays::is_live(const Address& relayed) const {
+  const Ports* ports = find(relayed.ip);
+  return ports != nullptr && ports->worker[relayed.port].load(std::memory_order_relaxed) != 0;
+}
 
-std::optional<std::uint32_t> SharedRelays::worker_of(const Address& relayed) const {
+std::optional<SharedRelays::Route> SharedRelays::route(const Address& relayed) const {
   const Ports* ports = find(relayed.ip);
   if (ports == nullptr) return std::nullopt;
-  // Relaxed: a packet that races with a close is a packet that was a little early or late.
-  const std::uint16_t owner = ports->owner[relayed.port].load(std::memory_order_relaxed);
-  if (owner == 0) return std::nullopt;
-  return owner - 1u;
+  const std::uint16_t worker = ports->worker[relayed.port].load(std::memory_order_relaxed);
+  if (worker == 0) return std::nullopt;
+  return Route{worker - 1u, ports->owner[relayed.port].load(std::memory_order_relaxed)};
 }
 
 std::uint32_t SharedRelays::live_on(const IpAddress& ip) const {
@@ -28,20 +31,21 @@ std::uint32_t SharedRelays::live_on(const IpAddress& ip) const {
   return ports == nullptr ? 0 : ports->live.load(std::memory_order_relaxed);
 }
 
-void SharedRelays::add(const Address& relayed, std::uint32_t worker) {
-  CHECK(worker <= kMaxWorkers);
+void SharedRelays::add(const Address& relayed, const Route& route) {
+  CHECK(route.worker <= kMaxWorkers);
   Ports* ports = const_cast<Ports*>(find(relayed.ip));
   CHECK(ports != nullptr);
   // The kernel lets only one socket hold the port, and remove() comes before close().
-  const auto owner = static_cast<std::uint16_t>(worker + 1);
-  CHECK(ports->owner[relayed.port].exchange(owner, std::memory_order_relaxed) == 0);
+  ports->owner[relayed.port].store(route.owner, std::memory_order_relaxed);
+  const auto worker = static_cast<std::uint16_t>(route.worker + 1);
+  CHECK(ports->worker[relayed.port].exchange(worker, std::memory_order_relaxed) == 0);
   ports->live.fetch_add(1, std::memory_order_relaxed);
 }
 
 void SharedRelays::remove(const Address& relayed) {
   Ports* ports = const_cast<Ports*>(find(relayed.ip));
   CHECK(ports != nullptr);
-  CHECK(ports->owner[relayed.port].exchange(0, std::memory_order_relaxed) != 0);
+  CHECK(ports->worker[relayed.port].exchange(0, std::memory_order_relaxed) != 0);
   ports->live.fetch_sub(1, std::memory_order_relaxed);
 }
 

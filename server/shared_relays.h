@@ -1,7 +1,7 @@
 // SharedRelays: the live relayed transport addresses of this process, one table for all workers.
 // For each relay address 65536 atomics, one a port, that name the worker whose socket is bound
-// there. Packets read it (turn::LiveRelays); only opening and closing a relay writes it. Any
-// thread.
+// there, and as many that name its allocation. Packets read them (turn::LiveRelays); only opening
+// and closing a relay writes them. Any thread.
 #pragma once
 
 #include <array>
@@ -24,21 +24,28 @@ class SharedRelays final : public turn::LiveRelays {
   explicit SharedRelays(const std::vector<IpAddress>& relay_ips);
 
   bool is_live(const Address& relayed) const override;
-  // The worker that owns this relayed address, or nullopt when none does.
-  std::optional<std::uint32_t> worker_of(const Address& relayed) const;
+  // The worker that owns this relayed address, or nullopt when none does. `owner` is what add() was
+  // told; only the worker itself may rely on it, for it alone knows that nothing changes meanwhile.
+  struct Route {
+    std::uint32_t worker = 0;
+    std::uint64_t owner = 0;
+    bool operator==(const Route&) const = default;
+  };
+  std::optional<Route> route(const Address& relayed) const;
   // How many ports of this relay address are live.
   std::uint32_t live_on(const IpAddress& ip) const;
 
   // Called by the worker whose socket is bound to `relayed`, right after binding and right before
   // closing. Addresses that are not ours are a fault of ours.
-  void add(const Address& relayed, std::uint32_t worker);
+  void add(const Address& relayed, const Route& route);
   void remove(const Address& relayed);
 
  private:
   struct Ports {
     IpAddress ip;
     std::atomic<std::uint32_t> live{0};
-    std::array<std::atomic<std::uint16_t>, 65536> owner{};  // worker + 1; 0 is dead
+    std::array<std::atomic<std::uint16_t>, 65536> worker{};  // + 1; 0 is dead
+    std::array<std::atomic<std::uint64_t>, 65536> owner{};
   };
   const Ports* find(const IpAddress& ip) const;
 

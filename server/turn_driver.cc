@@ -63,6 +63,7 @@ void TurnDriver::to_stream(const turn::Path& path, const turn::Parts& parts) {
 void TurnDriver::to_peer(turn::RelayHandle relay, const Address& peer, const Run& run) {
   const auto* socket = wiring_.relays.find(SocketHandle::unpack(relay.value));
   CHECK(socket != nullptr);  // the server names only relays that it has not closed
+  if (wiring_.short_cuts.take(socket->local, peer, run)) return;
   wiring_.batch.push(socket->fd, peer, {}, run);
 }
 
@@ -122,7 +123,7 @@ std::optional<TurnDriver::OpenResult> TurnDriver::try_port(const Address& addres
                                                            const turn::RelayWish& wish) {
   const auto handle = wiring_.relays.open(address, wish.owner);
   if (handle) {
-    wiring_.live_relays.add(address, wiring_.worker);
+    wiring_.live_relays.add(address, {wiring_.worker, wish.owner});
     const turn::Relay relay{{handle->pack()}, address};
     if (wish.parity == turn::PortParity::kEvenAndReserveNext) return reserve_next(relay, wish);
     return OpenResult(relay);
@@ -159,7 +160,7 @@ Expected<turn::ClaimedRelay, turn::RelayError> TurnDriver::claim_relay(const Cla
       claim.token, claim.name, [&](const SharedReservations::Socket& reserved) -> OpenResult {
         const auto handle = wiring_.relays.adopt(reserved.fd, reserved.local, claim.owner);
         if (!handle) return unexpected(turn::RelayError::kNoResources);
-        wiring_.live_relays.add(reserved.local, wiring_.worker);
+        wiring_.live_relays.add(reserved.local, {wiring_.worker, claim.owner});
         statistics_.relays_opened.add();
         return turn::Relay{{handle->pack()}, reserved.local};
       });

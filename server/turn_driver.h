@@ -15,6 +15,7 @@
 #include "net/udp_socket.h"
 #include "server/shared_relays.h"
 #include "server/shared_reservations.h"
+#include "server/short_cuts.h"
 #include "turn/sink.h"
 
 namespace turnpike::server {
@@ -60,6 +61,7 @@ class TurnDriver final : public turn::Sink {
     StreamDirectory& streams;
     SharedRelays& live_relays;
     SharedReservations& reservations;
+    ShortCuts& short_cuts;
     Random& random;
   };
 

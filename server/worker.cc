@@ -30,11 +30,13 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
       relays_(loop, arena_, *this, shared.plan.turn->max_allocations),
       front_door_(loop, shared.plan.tls.get(), *this, FrontDoor::Limits{}),
       dtls_door_(open_dtls_door(shared.plan, shared.random, *this)),
+      short_cuts_(index, shared.relays, shared.boxes),
       driver_(range_of(shared.plan), {index, batch_, relays_, front_door_, shared.relays,
-                                      shared.reservations, shared.random}),
+                                      shared.reservations, short_cuts_, shared.random}),
       server_(shared.plan.turn, {shared.quota, shared.relays, shared.random}),
       timer_(loop, [this] { on_time(); }),
       mail_arrived_(loop, [this] { on_mail(); }),
+      parcels_arrived_(loop, [this] { on_parcels(); }),
       stop_requested_(loop, [this] { on_stop(); }),
       mailbox_(kMailboxCapacity, [this] { mail_arrived_.wake(); }),
       stops_(1, [this] { stop_requested_.wake(); }),
@@ -43,6 +45,7 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
   for (const auto& listener : sockets_.dtls) add_udp(*listener, UdpDoor::Speaks::kDtlsOnly);
   if (dtls_door_) driver_.serve_dtls(*dtls_door_);
   front_door_.trust(shared.plan.config.trusted_proxies);
+  shared.boxes[index]->on_post([this] { parcels_arrived_.wake(); });
   loop_.on_flush([this] { flush(); });
 }
 
@@ -88,7 +91,7 @@ void Worker::UdpDoor::on_datagrams(net::UdpListener&, const Address& from, const
     return worker.dtls_door_->on_datagrams(worker.loop_.tick(), path, run);
   }
   if (speaks == Speaks::kDtlsOnly) return;
-  worker.server_.on_client(worker.loop_.tick(), path, run, worker.driver_);
+  worker.from_client(path, run);
 }
 
 void Worker::on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) {
@@ -96,7 +99,24 @@ void Worker::on_relay_datagrams(std::uint64_t owner, const Address& from, const 
 }
 
 void Worker::on_stream_message(const turn::Path& path, ByteView message) {
-  server_.on_client(loop_.tick(), path, Run::one(message), driver_);
+  from_client(path, Run::one(message));
+}
+
+// A packet for another client of ours is relayed to it when the input that brought it is done.
+void Worker::from_client(const turn::Path& path, const Run& run) {
+  const Tick now = loop_.tick();
+  short_cuts_.begin_input();
+  server_.on_client(now, path, run, driver_);
+  short_cuts_.end_input([&](const ShortCuts::Delivery& delivery) {
+    server_.on_peer(now, delivery.owner, delivery.from, delivery.run, driver_);
+  });
+}
+
+void Worker::on_parcels() {
+  const Tick now = loop_.tick();
+  short_cuts_.open_box([&](const ShortCuts::Delivery& delivery) {
+    server_.on_peer(now, delivery.owner, delivery.from, delivery.run, driver_);
+  });
 }
 
 void Worker::on_stream_gone(const turn::Path& path) {
@@ -112,7 +132,7 @@ void Worker::send_datagram(const turn::Path& path, ByteView datagram) {
 }
 
 void Worker::on_dtls_message(const turn::Path& path, const Run& message) {
-  server_.on_client(loop_.tick(), path, message, driver_);
+  from_client(path, message);
 }
 
 void Worker::on_dtls_gone(const turn::Path& path) {
@@ -145,6 +165,7 @@ void Worker::on_stop() {
 }
 
 void Worker::flush() {
+  short_cuts_.flush();
   batch_.flush();
   MonoTime next = std::min(server_.next_deadline(), front_door_.next_deadline());
   if (dtls_door_) next = std::min(next, dtls_door_->next_deadline());

@@ -23,6 +23,7 @@
 #include "server/shared_quota.h"
 #include "server/shared_relays.h"
 #include "server/shared_reservations.h"
+#include "server/short_cuts.h"
 #include "server/turn_driver.h"
 #include "turn/server.h"
 
@@ -60,6 +61,7 @@ class Worker final : private FrontDoor::Owner,
     SharedReservations& reservations;
     SharedQuota& quota;
     Random& random;
+    const std::vector<std::unique_ptr<ParcelBox>>& boxes;  // one for each worker
   };
   Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
          HttpTaker http);
@@ -76,6 +78,7 @@ class Worker final : private FrontDoor::Owner,
   // Counters that any thread may read.
   const turn::Statistics& relay_statistics() const { return server_.statistics(); }
   const DriverStatistics& driver_statistics() const { return driver_.statistics(); }
+  const ShortCuts::Statistics& short_cut_statistics() const { return short_cuts_.statistics(); }
   const FrontDoorStatistics& front_door_statistics() const { return front_door_.statistics(); }
   // nullptr without --dtls.
   const DtlsDoorStatistics* dtls_statistics() const {
@@ -100,8 +103,10 @@ class Worker final : private FrontDoor::Owner,
   void on_dtls_message(const turn::Path& path, const Run& message) override;
   void on_dtls_gone(const turn::Path& path) override;
   void on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) override;
+  void from_client(const turn::Path& path, const Run& run);
   void on_time();
   void on_mail();
+  void on_parcels();
   void on_stop();
   void flush();
   void add_udp(const net::UdpListener& listener, UdpDoor::Speaks speaks);
@@ -113,10 +118,12 @@ class Worker final : private FrontDoor::Owner,
   net::RelaySockets relays_;
   FrontDoor front_door_;
   std::unique_ptr<DtlsDoor> dtls_door_;  // nullptr without --dtls
+  ShortCuts short_cuts_;
   TurnDriver driver_;
   turn::Server server_;
   net::LoopTimer timer_;
   net::Async mail_arrived_;
+  net::Async parcels_arrived_;
   net::Async stop_requested_;
   Mailbox<Revocation> mailbox_;
   Mailbox<std::function<void()>> stops_;

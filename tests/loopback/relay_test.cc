@@ -186,6 +186,80 @@ TEST_P(OwnRelays, TwoRelayedClientsCallEachOther) {
   }
 }
 
+// The kernel never sees them: its receive queue has no say in how many there may be.
+TEST_P(OwnRelays, ABurstBetweenTwoOfUsTakesTheShortCutWholeAndInOrder) {
+  constexpr int kBurst = 200;
+  TurnClient alice = client();
+  std::vector<TurnClient> others;  // with two workers, some of them are the other one's
+  for (int i = 0; i < 6; ++i) {
+    others.push_back(server_.client(i % 2 == 0 ? Way::kUdp : Way::kTls));
+  }
+  ASSERT_EQ(alice.allocate(), 0);
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    ASSERT_EQ(others[i].allocate(), 0);
+    const auto channel = static_cast<std::uint16_t>(kChannel + i);
+    ASSERT_EQ(alice.bind_channel(channel, others[i].relayed()), 0);
+    ASSERT_EQ(others[i].bind_channel(kChannel, alice.relayed()), 0);
+    for (int n = 0; n < kBurst; ++n) {
+      ASSERT_TRUE(alice.send_channel(channel, text(std::to_string(n))));
+    }
+    for (int n = 0; n < kBurst; ++n) {
+      const auto got = others[i].receive_data();
+      ASSERT_TRUE(got) << n;
+      ASSERT_EQ(got->channel, kChannel);
+      ASSERT_EQ(got->bytes, text(std::to_string(n)));
+    }
+  }
+  const std::string summary = server_.runtime().summary();
+  EXPECT_NE(summary.find("1200 packets relayed to peers (1200 of them to clients of ours), 1200"),
+            std::string::npos)
+      << summary;
+}
+
+TEST_P(OwnRelays, TheReceiversPermissionIsAskedFor) {
+  TurnClient alice = client(), bob = client();
+  ASSERT_EQ(alice.allocate(), 0);
+  ASSERT_EQ(bob.allocate(), 0);
+  ASSERT_EQ(alice.bind_channel(kChannel, bob.relayed()), 0);
+  ASSERT_TRUE(alice.send_channel(kChannel, text("unwanted")));
+  EXPECT_FALSE(bob.receive_data(kShortWhile));
+  ASSERT_EQ(bob.permit(alice.relayed()), 0);
+  ASSERT_TRUE(alice.send_channel(kChannel, text("wanted")));
+  const auto got = bob.receive_data();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->bytes, text("wanted"));
+  EXPECT_EQ(got->peer, alice.relayed());
+}
+
+TEST_P(OwnRelays, AClientCanBeItsOwnPeerOnce) {
+  TurnClient alice = client();
+  ASSERT_EQ(alice.allocate(), 0);
+  ASSERT_EQ(alice.bind_channel(kChannel, alice.relayed()), 0);
+  ASSERT_TRUE(alice.send_channel(kChannel, text("echo")));
+  const auto got = alice.receive_data();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->bytes, text("echo"));
+  EXPECT_FALSE(alice.receive_data(kShortWhile));
+}
+
+TEST_P(OwnRelays, AReceiverThatLeftIsNotMissed) {
+  TurnClient alice = client(), bob = client(), carol = client();
+  for (TurnClient* one : {&alice, &bob, &carol}) ASSERT_EQ(one->allocate(), 0);
+  ASSERT_EQ(alice.bind_channel(kChannel, bob.relayed()), 0);
+  ASSERT_EQ(alice.bind_channel(kChannel + 1, carol.relayed()), 0);
+  ASSERT_EQ(carol.permit(alice.relayed()), 0);
+  ASSERT_EQ(bob.permit(alice.relayed()), 0);
+  ASSERT_TRUE(alice.send_channel(kChannel, text("in time")));
+  ASSERT_TRUE(bob.receive_data());
+  ASSERT_EQ(bob.refresh(0), 0);
+  ASSERT_TRUE(alice.send_channel(kChannel, text("too late")));
+  ASSERT_TRUE(alice.send_channel(kChannel + 1, text("to carol")));
+  const auto got = carol.receive_data();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->bytes, text("to carol"));
+  EXPECT_FALSE(bob.receive_data(kShortWhile));
+}
+
 TEST_P(OwnRelays, OtherPortsOfOurOwnAddressStayClosed) {
   UdpPeer service(IpAddress::loopback(Family::kIPv4));
   TurnClient alice = client();

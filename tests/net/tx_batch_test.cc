@@ -38,6 +38,16 @@ class Sends : public Syscalls {
     if (sent >= 0) ++messages;
     return sent;
   }
+  ssize_t sendto(int fd, const void* bytes, size_t size, int flags, const sockaddr* address,
+                 socklen_t length) override {
+    iovec piece{const_cast<void*>(bytes), size};
+    msghdr message{};
+    message.msg_name = const_cast<sockaddr*>(address);
+    message.msg_namelen = length;
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    return sendmsg(fd, &message, flags);
+  }
   // Like the kernel: the first refusal ends the call, and is told when nothing was taken.
   int sendmmsg(int fd, mmsghdr* headers, unsigned count, int flags) override {
     ++calls;

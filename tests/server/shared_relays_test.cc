@@ -21,9 +21,9 @@ TEST(SharedRelays, NothingIsLiveAtStart) {
 
 TEST(SharedRelays, APortIsLiveOnItsOwnAddressOnly) {
   SharedRelays relays({kFirst, kSecond});
-  relays.add({kFirst, 50000}, 3);
+  relays.add({kFirst, 50000}, {3, 7});
   EXPECT_TRUE(relays.is_live({kFirst, 50000}));
-  EXPECT_EQ(relays.worker_of({kFirst, 50000}), 3u);
+  EXPECT_EQ(relays.route({kFirst, 50000}), (SharedRelays::Route{3, 7}));
   EXPECT_FALSE(relays.is_live({kSecond, 50000}));
   EXPECT_FALSE(relays.is_live({kFirst, 50001}));
   EXPECT_EQ(relays.live_on(kFirst), 1u);
@@ -32,23 +32,24 @@ TEST(SharedRelays, APortIsLiveOnItsOwnAddressOnly) {
 
 TEST(SharedRelays, ARemovedPortIsDeadAndCanLiveAgain) {
   SharedRelays relays({kFirst});
-  relays.add({kFirst, 65535}, 0);
+  relays.add({kFirst, 65535}, {0, 7});
   relays.remove({kFirst, 65535});
   EXPECT_FALSE(relays.is_live({kFirst, 65535}));
   EXPECT_EQ(relays.live_on(kFirst), 0u);
-  relays.add({kFirst, 65535}, SharedRelays::kMaxWorkers);
-  EXPECT_EQ(relays.worker_of({kFirst, 65535}), SharedRelays::kMaxWorkers);
+  relays.add({kFirst, 65535}, {SharedRelays::kMaxWorkers, 7});
+  EXPECT_EQ(relays.route({kFirst, 65535})->worker, SharedRelays::kMaxWorkers);
 }
 
 TEST(SharedRelays, AddressesThatAreNotRelayAddressesAreNeverLive) {
   const SharedRelays relays({kFirst});
   EXPECT_FALSE(relays.is_live({IpAddress::v4(192, 0, 2, 2), 50000}));
+  EXPECT_FALSE(relays.route({IpAddress::v4(192, 0, 2, 2), 50000}));
   EXPECT_EQ(relays.live_on(IpAddress::v4(192, 0, 2, 2)), 0u);
 }
 
 TEST(SharedRelays, AnAddressGivenTwiceCountsOnce) {
   SharedRelays relays({kFirst, kFirst});
-  relays.add({kFirst, 1024}, 0);
+  relays.add({kFirst, 1024}, {0, 7});
   EXPECT_EQ(relays.live_on(kFirst), 1u);
   relays.remove({kFirst, 1024});
   EXPECT_FALSE(relays.is_live({kFirst, 1024}));
@@ -56,8 +57,8 @@ TEST(SharedRelays, AnAddressGivenTwiceCountsOnce) {
 
 TEST(SharedRelaysDeathTest, TwoOwnersOfOnePortAreAFaultOfOurs) {
   SharedRelays relays({kFirst});
-  relays.add({kFirst, 1024}, 0);
-  EXPECT_DEATH(relays.add({kFirst, 1024}, 1), "CHECK|exchange");
+  relays.add({kFirst, 1024}, {0, 7});
+  EXPECT_DEATH(relays.add({kFirst, 1024}, {1, 8}), "CHECK|exchange");
 }
 
 TEST(SharedRelays, WorkersWriteWhileOthersRead) {
@@ -68,10 +69,11 @@ TEST(SharedRelays, WorkersWriteWhileOthersRead) {
       const auto base = static_cast<std::uint16_t>(10000 + worker * 1000);
       for (int round = 0; round < 50; ++round) {
         for (std::uint16_t i = 0; i < 1000; ++i) {
-          relays.add({kFirst, static_cast<std::uint16_t>(base + i)}, worker);
+          relays.add({kFirst, static_cast<std::uint16_t>(base + i)}, {worker, 7});
         }
         for (std::uint16_t i = 0; i < 1000; ++i) {
-          EXPECT_EQ(relays.worker_of({kFirst, static_cast<std::uint16_t>(base + i)}), worker);
+          const Address mine{kFirst, static_cast<std::uint16_t>(base + i)};
+          EXPECT_EQ(relays.route(mine), (SharedRelays::Route{worker, 7}));
           relays.remove({kFirst, static_cast<std::uint16_t>(base + i)});
         }
       }
