@@ -1,4 +1,4 @@
-"""Parts F and G of the checklist: permissions, indications and channels (RFC 8656 sections 9 to 12)."""
+"""Parts F, G of the checklist: permissions, indications, channels (RFC 8656 sections 9 to 12)."""
 
 import os
 import struct
