@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "base/base64.h"
 #include "base/check.h"
 
 namespace turnpike {
@@ -170,6 +171,12 @@ std::string base64_encode(ByteView bytes) {
   std::string text((bytes.size() + 2) / 3 * 4, '=');
   encode(bytes, kStandardAlphabet, text);
   return text;
+}
+
+void base64_encode(ByteView bytes, std::span<char> text) {
+  CHECK(text.size() == (bytes.size() + 2) / 3 * 4);
+  std::fill(text.begin(), text.end(), '=');
+  encode(bytes, kStandardAlphabet, text);
 }
 
 std::string base64url_encode(ByteView bytes) {

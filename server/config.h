@@ -12,6 +12,7 @@
 #include "turn/credentials.h"
 #include "turn/quota.h"
 #include "turn/relayed_addresses.h"
+#include "turn/server.h"
 
 namespace turnpike::server {
 
@@ -40,6 +41,17 @@ struct Config {
   std::string realm;  // empty: the public host, else "turnpike"
   std::vector<turn::StaticUser> users;
   std::vector<std::string> shared_secrets;
+  char rest_separator = ':';
+  bool oauth = false;
+  std::string server_name;  // in access tokens; empty: the realm
+  std::vector<turn::TokenKey> token_keys;
+  std::uint32_t nonce_seconds = 600;
+  bool strict_expiry = false;
+  bool secure_stun = false;
+  bool classic_stun = false;
+  bool send_software = true;
+  bool always_fingerprint = false;
+  std::vector<turn::AlternateServer> alternate_servers;
   std::string certificate_file;
   std::string key_file;
   std::vector<IpRange> allowed_peers;

@@ -89,6 +89,24 @@ constexpr std::array kOptions = {
            "Accept channel numbers 0x4000-0x7FFF of RFC 5766, which old clients use, and not only "
            "0x4000-0x4FFF.",
            set_switch<&Config::rfc5766_channel_numbers, true>},
+    Option{"alternate-server", "IP[:PORT][/NAME]", kRelaying, kRepeatable, kPublic,
+           "alternate-server", "",
+           "Send clients that want an allocation to another server (300 Try Alternate), up to 16 "
+           "in turn. NAME is told to clients over TLS: the host of its certificate.",
+           add_alternate_server},
+    Option{"secure-stun", "", kRelaying, kFlag, kPublic, "secure-stun", "",
+           "Answer Binding requests of clients with credentials only.",
+           set_switch<&Config::secure_stun, true>},
+    Option{"stun-backward-compatibility", "", kRelaying, kFlag, kPublic,
+           "stun-backward-compatibility", "",
+           "Answer Binding requests of RFC 3489, which have no magic cookie, over UDP.",
+           set_switch<&Config::classic_stun, true>},
+    Option{"no-software-attribute", "", kRelaying, kFlag, kPublic, "no-software-attribute", "",
+           "Do not name the server in SOFTWARE attributes. They never tell its version.",
+           set_switch<&Config::send_software, false>},
+    Option{"fingerprint", "", kRelaying, kFlag, kPublic, "fingerprint", "",
+           "Add FINGERPRINT to every answer, not only where the request has one.",
+           set_switch<&Config::always_fingerprint, true>},
     Option{"no-udp-gso", "", kRelaying, kFlag, kPublic, "no-udp-gso", "",
            "Never hand trains of packets to the kernel (UDP_SEGMENT). For network drivers that "
            "damage them.",
@@ -106,12 +124,39 @@ constexpr std::array kOptions = {
            "static-auth-secret", "",
            "The same from a file, one secret a line.",
            add_shared_secrets_of_file},
+    Option{"rest-api-separator", "CHARACTER", kCredentials, kOnce, kPublic, "rest-api-separator",
+           ":",
+           "What stands between expiry and name in the usernames that back ends mint.",
+           set_rest_separator},
+    Option{"stale-nonce", "SECONDS", kCredentials, kOnce, kPublic, "stale-nonce", "600",
+           "How long a nonce is good for; clients get the next one with a 438. 60 to 3600.",
+           set_number<&Config::nonce_seconds, 60, 3600>},
+    Option{"strict-expiry", "", kCredentials, kFlag, kPublic, "strict-expiry",
+           "",
+           "End an allocation when the credential it was made or last refreshed with expires; "
+           "without it the holder may refresh it for as long as it lives.",
+           set_switch<&Config::strict_expiry, true>},
     Option{"user", "NAME:PASSWORD", kCredentials, kRepeatable, kSecret, "user", "",
-           "A user with a fixed password. Prefer time-limited credentials.",
+           "A user with a fixed password, or with 0x and the 32 hexadecimal digits of the key "
+           "MD5(name:realm:password), as turnadmin -k prints it. Prefer time-limited credentials.",
            add_user},
     Option{"user-file", "FILE", kCredentials, kRepeatable, kPublic, "user", "",
            "The same from a file, one NAME:PASSWORD a line.",
            add_users_of_file},
+    Option{"oauth", "", kCredentials, kFlag, kPublic, "oauth", "",
+           "Offer third-party authorization (RFC 7635): clients come with an access token that "
+           "another server sealed with an --oauth-key.",
+           set_switch<&Config::oauth, true>},
+    Option{"oauth-key", "KID:BASE64", kCredentials, kRepeatable, kSecret, "oauth-key", "",
+           "A key shared with an authorization server, 16 bytes (AES-128-GCM) or 32 (AES-256-GCM) "
+           "in base64, and the name it has in tokens.",
+           add_token_key},
+    Option{"oauth-key-file", "FILE", kCredentials, kRepeatable, kPublic, "oauth-key", "",
+           "The same from a file, one KID:BASE64 a line.",
+           add_token_keys_of_file},
+    Option{"server-name", "NAME", kCredentials, kOnce, kPublic, "server-name", "the realm",
+           "What access tokens call this server.",
+           set_server_name},
     Option{"api-key", "KEY", kCredentials, kRepeatable, kSecret, "api-key",
            "generated, kept in the state directory",
            "Key with which a back end asks /api/ice for credentials.",
@@ -254,6 +299,12 @@ Expected<void> check_together(const Config& config) {
   }
   if (config.rfc5780) {
     if (auto checked = check_alternate_port(config); !checked) return checked;
+  }
+  if (config.oauth && config.token_keys.empty()) {
+    return failure("--oauth needs a key to open tokens with: pass --oauth-key KID:BASE64 too");
+  }
+  if (!config.oauth && !config.token_keys.empty()) {
+    return failure("--oauth-key is for access tokens, which --oauth offers: pass it too");
   }
   // A port of 0 is drawn by the kernel and collides with nothing.
   std::set<std::uint16_t> taken;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/aes_gcm.h"
 #include "base/digest.h"
 #include "server/secret_file.h"
 #include "signaling/room_tokens.h"
@@ -20,12 +21,6 @@ bool is_letter_or_digit(char c) {
 
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), is_control);
-}
-
-std::size_t characters(std::string_view utf8) {
-  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
 }
 
 // RFC 1123 section 2.1; an underscore is tolerated because local resolvers do.
@@ -50,6 +45,21 @@ std::string to_lower(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return lower;
+}
+
+// "0x" and exactly the digits of an MD5 key; anything else is a password.
+std::optional<Md5Digest> derived_key(std::string_view text) {
+  Md5Digest key{};
+  if (!text.starts_with("0x") || text.size() != 2 + 2 * key.size()) return std::nullopt;
+  text.remove_prefix(2);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    const char c = text[i] >= 'A' && text[i] <= 'F' ? static_cast<char>(text[i] + 32) : text[i];
+    const std::size_t digit = kDigits.find(c);
+    if (digit == std::string_view::npos) return std::nullopt;
+    key[i / 2] = static_cast<std::uint8_t>(key[i / 2] << 4 | digit);
+  }
+  return key;
 }
 
 // Applies `add` to every line and wipes it; the Error names the line, not what it says.
@@ -136,8 +146,10 @@ Applied add_external_ip(Config& config, std::string_view text) {
 
 Applied set_realm(Config& config, std::string_view text) {
   if (text.empty() || has_control(text) || text.find('"') != std::string_view::npos ||
-      !is_valid_utf8(text) || characters(text) > kMaxRealmCharacters) {
-    return failure("expected a name such as example.org, at most 127 characters, no quotes");
+      !is_valid_utf8(text) || text.size() > kMaxRealm) {
+    return failure(
+        "expected a name such as example.org, no quotes and at most 64 bytes: with a longer one "
+        "the challenge over UDP would be more than three times its request");
   }
   config.realm = std::string(text);
   return {};
@@ -192,12 +204,81 @@ Applied add_user(Config& config, std::string_view text) {
       std::any_of(config.users.begin(), config.users.end(),
                   [name](const turn::StaticUser& user) { return user.name == name; });
   if (taken) return failure("this name was given before: expected every user once");
-  config.users.push_back({std::string(name), std::string(text.substr(colon + 1))});
+  const std::string_view password = text.substr(colon + 1);
+  if (const auto key = derived_key(password)) {
+    config.users.push_back({std::string(name), {}, key});
+  } else {
+    config.users.push_back({std::string(name), std::string(password), {}});
+  }
+  return {};
+}
+
+Applied set_rest_separator(Config& config, std::string_view text) {
+  if (text.size() != 1 || !is_graphic(text.front()) || is_letter_or_digit(text.front())) {
+    return failure("expected one character that is no letter, digit or blank, for example |");
+  }
+  config.rest_separator = text.front();
+  return {};
+}
+
+Applied add_alternate_server(Config& config, std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const std::string_view place = text.substr(0, slash);
+  turn::AlternateServer server;
+  if (const auto ip = IpAddress::parse(place)) {
+    server.address = {*ip, 3478};
+  } else if (const auto address = Address::parse(place); address && address->port != 0) {
+    server.address = *address;
+  }
+  const bool named = slash != std::string_view::npos;
+  if (named) server.domain = to_lower(text.substr(slash + 1));
+  if (server.address.port == 0 || server.address.ip.is_any() ||
+      (named && !is_host_name(server.domain))) {
+    return failure(
+        "expected the address of a server, for example 192.0.2.7:3478, [2001:db8::7]:5349 or "
+        "192.0.2.7:5349/turn2.example.org");
+  }
+  if (config.alternate_servers.size() == turn::kMaxAlternateServers) {
+    return failure(fmt::format("expected at most {} servers", turn::kMaxAlternateServers));
+  }
+  config.alternate_servers.push_back(std::move(server));
   return {};
 }
 
 Applied add_users_of_file(Config& config, std::string_view path) {
   return add_file(config, path, "user-file", add_user);
+}
+
+Applied add_token_key(Config& config, std::string_view text) {
+  const std::size_t colon = text.find(':');
+  const std::string_view id = text.substr(0, colon);
+  auto key = colon == std::string_view::npos ? std::nullopt : base64_decode(text.substr(colon + 1));
+  if (!key || !AesGcm::is_key_size(key->size()) || id.empty() || id.size() > kMaxUserName ||
+      has_control(id) || !is_valid_utf8(id)) {
+    return failure(
+        "expected KID:BASE64 with a key of 16 or 32 bytes, for example north: and what openssl "
+        "rand -base64 32 prints");
+  }
+  const bool taken = std::any_of(config.token_keys.begin(), config.token_keys.end(),
+                                 [id](const turn::TokenKey& other) { return other.id == id; });
+  if (taken) return failure("this KID was given before: expected every key once");
+  if (config.token_keys.size() == turn::kMaxTokenKeys) {
+    return failure(fmt::format("expected at most {} keys", turn::kMaxTokenKeys));
+  }
+  config.token_keys.push_back({std::string(id), std::move(*key)});
+  return {};
+}
+
+Applied add_token_keys_of_file(Config& config, std::string_view path) {
+  return add_file(config, path, "oauth-key-file", add_token_key);
+}
+
+Applied set_server_name(Config& config, std::string_view text) {
+  if (text.empty() || text.size() > kMaxRealm || has_control(text) || !is_valid_utf8(text)) {
+    return failure("expected a name such as turn.example.org, at most 64 bytes");
+  }
+  config.server_name = std::string(text);
+  return {};
 }
 
 Applied add_shared_secret(Config& config, std::string_view text) {

@@ -18,9 +18,10 @@ using Applied = Expected<void>;
 
 inline constexpr std::uint32_t kMaxQuota = 1'000'000;
 inline constexpr std::uint32_t kMaxRatePerSecond = 1'000'000;
-// RFC 8489 sections 14.3 and 14.9.
+// RFC 8489 section 14.3.
 inline constexpr std::size_t kMaxUserName = 508;
-inline constexpr std::size_t kMaxRealmCharacters = 127;
+// So that the challenge is not longer than three times the shortest Allocate request.
+inline constexpr std::size_t kMaxRealm = 64;
 inline constexpr std::size_t kMaxSecret = 1024;
 
 // "1", "true", "yes", "on" and their opposites, in any case.
@@ -78,6 +79,11 @@ Applied set_realm(Config& config, std::string_view text);
 Applied set_public_host(Config& config, std::string_view text);
 Applied add_allowed_origin(Config& config, std::string_view text);
 
+Applied add_alternate_server(Config& config, std::string_view text);
+Applied set_rest_separator(Config& config, std::string_view text);
+Applied add_token_key(Config& config, std::string_view text);
+Applied add_token_keys_of_file(Config& config, std::string_view path);
+Applied set_server_name(Config& config, std::string_view text);
 Applied add_user(Config& config, std::string_view text);
 Applied add_users_of_file(Config& config, std::string_view path);
 Applied add_shared_secret(Config& config, std::string_view text);

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/digest.h"
 #include "server/cpus.h"
+#include "server/option_values.h"
 #include "server/options.h"
 #include "signaling/room_tokens.h"
 
@@ -421,11 +422,29 @@ std::vector<std::string> Planner::shared_secrets() const {
 }
 
 void Planner::settle_turn() {
-  const std::string realm = !config().realm.empty()         ? config().realm
-                            : !config().public_host.empty() ? config().public_host
-                                                            : "turnpike";
-  auto settings = std::make_shared<turn::Settings>(
-      turn::Credentials::Source{realm, config().users, shared_secrets()});
+  const std::string& host = config().public_host;
+  const bool host_fits = !host.empty() && host.size() <= kMaxRealm;
+  const std::string realm = !config().realm.empty() ? config().realm
+                            : host_fits             ? host
+                                                    : "turnpike";
+  turn::Credentials::Source source;
+  source.realm = realm;
+  source.users = config().users;
+  source.shared_secrets = shared_secrets();
+  source.separator = config().rest_separator;
+  source.announce_userhash = !config().users.empty() && config().shared_secrets.empty();
+  auto settings = std::make_shared<turn::Settings>(std::move(source));
+  if (config().oauth) {
+    settings->token_keys = turn::TokenKeys(
+        config().server_name.empty() ? realm : config().server_name, config().token_keys);
+  }
+  settings->nonce_lifetime = seconds(config().nonce_seconds);
+  if (config().send_software) settings->software = "Turnpike";
+  settings->always_fingerprint = config().always_fingerprint;
+  settings->binding_needs_credentials = config().secure_stun;
+  settings->classic_binding = config().classic_stun;
+  settings->strict_expiry = config().strict_expiry;
+  settings->alternate_servers = config().alternate_servers;
   settings->external = turn::ExternalAddresses(mappings_);
   settings->behavior = discovery(settings->external);
   settings->relay_ips = plan_.relay_ips;

@@ -29,6 +29,7 @@ constexpr std::array kAttributes = {
     AttributeRow{Attribute::kEvenPort, "EVEN-PORT"},
     AttributeRow{Attribute::kRequestedTransport, "REQUESTED-TRANSPORT"},
     AttributeRow{Attribute::kDontFragment, "DONT-FRAGMENT"},
+    AttributeRow{Attribute::kAccessToken, "ACCESS-TOKEN"},
     AttributeRow{Attribute::kMessageIntegritySha256, "MESSAGE-INTEGRITY-SHA256"},
     AttributeRow{Attribute::kPasswordAlgorithm, "PASSWORD-ALGORITHM"},
     AttributeRow{Attribute::kUserhash, "USERHASH"},
@@ -51,6 +52,7 @@ constexpr std::array kAttributes = {
     AttributeRow{Attribute::kIceControlling, "ICE-CONTROLLING"},
     AttributeRow{Attribute::kResponseOrigin, "RESPONSE-ORIGIN"},
     AttributeRow{Attribute::kOtherAddress, "OTHER-ADDRESS"},
+    AttributeRow{Attribute::kThirdPartyAuthorization, "THIRD-PARTY-AUTHORIZATION"},
     AttributeRow{Attribute::kMobilityTicket, "MOBILITY-TICKET"},
 };
 

@@ -51,6 +51,7 @@ enum class Attribute : std::uint16_t {
   kEvenPort = 0x0018,
   kRequestedTransport = 0x0019,
   kDontFragment = 0x001A,
+  kAccessToken = 0x001B,
   kMessageIntegritySha256 = 0x001C,
   kPasswordAlgorithm = 0x001D,
   kUserhash = 0x001E,
@@ -73,6 +74,7 @@ enum class Attribute : std::uint16_t {
   kIceControlling = 0x802A,
   kResponseOrigin = 0x802B,
   kOtherAddress = 0x802C,
+  kThirdPartyAuthorization = 0x802E,
   kMobilityTicket = 0x8030,
 };
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "stun/integrity.h"
-
 namespace turnpike::stun {
 namespace {
 
@@ -40,6 +38,12 @@ Builder::Builder(MutableBytes room, Class cls, std::uint16_t method, const Trans
   writer_.u16(0);
   writer_.u32(kMagicCookie);
   writer_.bytes(id);
+}
+
+Builder Builder::response(MutableBytes room, Class cls, const MessageView& request) {
+  Builder builder(room, cls, request.method(), request.transaction_id());
+  if (builder.writer_.ok()) std::copy_n(request.bytes().begin() + 4, 4, room.begin() + 4);
+  return builder;
 }
 
 Builder& Builder::bytes(Attribute attribute, ByteView value) {
@@ -91,8 +95,8 @@ Builder& Builder::requested_address_family(Family family) {
              (family == Family::kIPv4 ? std::uint32_t{1} : std::uint32_t{2}) << 24);
 }
 
-Builder& Builder::error(ErrorCode code) {
-  const std::string_view phrase = reason_phrase(code);
+Builder& Builder::error(ErrorCode code, Phrase wanted) {
+  const auto phrase = wanted == Phrase::kNone ? std::string_view{} : reason_phrase(code);
   const auto number = static_cast<std::uint32_t>(code);
   begin(static_cast<std::uint16_t>(Attribute::kErrorCode), 4 + phrase.size());
   writer_.u32((number / 100) << 8 | number % 100);
@@ -118,6 +122,11 @@ Builder& Builder::message_integrity_sha256(ByteView key) {
   set_length(writer_.size() - kHeaderSize + kAttributeHeader + std::tuple_size_v<Sha256Digest>);
   if (!writer_.ok()) return *this;
   return bytes(Attribute::kMessageIntegritySha256, hmac_sha256(key, {writer_.written()}));
+}
+
+Builder& Builder::sign(const SigningKey& key) {
+  return key.integrity == SigningKey::Integrity::kSha256 ? message_integrity_sha256(key.key.bytes())
+                                                         : message_integrity(key.key.bytes());
 }
 
 Builder& Builder::fingerprint() {

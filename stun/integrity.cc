@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/check.h"
+
 namespace turnpike::stun {
 namespace {
 
@@ -69,6 +71,35 @@ std::optional<Hashed> hashed_part(const MessageView& message, Attribute attribut
 }
 
 }  // namespace
+
+std::optional<PasswordAlgorithm> read_password_algorithm(ByteView value) {
+  Reader in(value);
+  const auto algorithm = static_cast<PasswordAlgorithm>(in.u16());
+  const std::uint16_t parameters = in.u16();
+  const bool known =
+      algorithm == PasswordAlgorithm::kMd5 || algorithm == PasswordAlgorithm::kSha256;
+  if (!in.ok() || in.remaining() != 0 || parameters != 0 || !known) return std::nullopt;
+  return algorithm;
+}
+
+Key::Key(ByteView bytes) : size(static_cast<std::uint8_t>(bytes.size())) {
+  CHECK(bytes.size() <= room.size());
+  std::copy(bytes.begin(), bytes.end(), room.begin());
+}
+
+Key long_term_key(PasswordAlgorithm algorithm, std::string_view username, std::string_view realm,
+                  std::string_view password) {
+  if (algorithm == PasswordAlgorithm::kSha256) {
+    return Key(long_term_key_sha256(username, realm, password));
+  }
+  return Key(long_term_key(username, realm, password));
+}
+
+bool verify(const MessageView& message, const SigningKey& key) {
+  return key.integrity == SigningKey::Integrity::kSha256
+             ? verify_message_integrity_sha256(message, key.key.bytes())
+             : verify_message_integrity(message, key.key.bytes());
+}
 
 Md5Digest long_term_key(std::string_view username, std::string_view realm,
                         std::string_view password) {

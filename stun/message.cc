@@ -51,11 +51,22 @@ std::optional<Address> read_address(ByteView value, ByteView mask) {
 
 Expected<MessageView, ParseError> MessageView::parse(ByteView bytes) {
   if (bytes.size() < kHeaderSize) return unexpected(ParseError::kTooShort);
+  if (Reader(bytes.subspan(4)).u32() != kMagicCookie) return unexpected(ParseError::kNotStun);
+  return parse_attributes(bytes);
+}
+
+Expected<MessageView, ParseError> MessageView::parse_classic(ByteView bytes) {
+  if (bytes.size() < kHeaderSize) return unexpected(ParseError::kTooShort);
+  if (Reader(bytes.subspan(4)).u32() == kMagicCookie) return unexpected(ParseError::kNotStun);
+  return parse_attributes(bytes);
+}
+
+Expected<MessageView, ParseError> MessageView::parse_attributes(ByteView bytes) {
   Reader in(bytes);
   const std::uint16_t type = in.u16();
   const std::uint16_t length = in.u16();
-  if ((type & 0xC000) != 0 || in.u32() != kMagicCookie) return unexpected(ParseError::kNotStun);
-  in.skip(sizeof(TransactionId));
+  if ((type & 0xC000) != 0) return unexpected(ParseError::kNotStun);
+  in.skip(kHeaderSize - in.position());
   if (length % 4 != 0 || length != in.remaining()) return unexpected(ParseError::kLengthMismatch);
 
   MessageView view;

@@ -44,6 +44,9 @@ class MessageView {
 
   // `bytes` must be exactly one message.
   static Expected<MessageView, ParseError> parse(ByteView bytes);
+  // A message of RFC 3489: where the cookie would stand are 32 more bits of the transaction id,
+  // and they are not the cookie.
+  static Expected<MessageView, ParseError> parse_classic(ByteView bytes);
 
   Class message_class() const;
   // The raw 12-bit method; may be one we do not know.
@@ -90,6 +93,7 @@ class MessageView {
 
  private:
   MessageView() = default;
+  static Expected<MessageView, ParseError> parse_attributes(ByteView bytes);
   ByteView bytes_;
   std::array<Entry, kMaxAttributes> entries_;
   std::size_t count_ = 0;

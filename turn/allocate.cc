@@ -67,8 +67,9 @@ Outcome Server::Core::allocate(const Request& request) {
     answer_allocate(request, *existing);
     return {};
   }
-  const auto wish = read_allocate_wish(request);
+  auto wish = read_allocate_wish(request);
   if (!wish) return unexpected(wish.error());
+  wish->lifetime = within_credential(request, wish->lifetime);
   const auto opened = open_allocation(request, *wish);
   if (!opened) return unexpected(opened.error());
   const Allocation& allocation = **opened;
@@ -99,9 +100,10 @@ Outcome Server::Core::refresh(const Request& request) {
     named = family ? allocation.leg(*family) : nullptr;
     if (named == nullptr) return unexpected(ErrorCode::kPeerAddressFamilyMismatch);
   }
-  const seconds lifetime = message.u32(Attribute::kLifetime) == 0u
-                               ? seconds(0)
-                               : grant(message.u32(Attribute::kLifetime));
+  const seconds lifetime =
+      message.u32(Attribute::kLifetime) == 0u
+          ? seconds(0)
+          : within_credential(request, grant(message.u32(Attribute::kLifetime)));
   const bool both = named == nullptr || !allocation.second;
   if (lifetime > seconds(0)) {
     const MonoTime deadline = request.now.mono + lifetime;
@@ -286,6 +288,12 @@ Expected<Allocation*, ErrorCode> Server::Core::own_allocation(const Request& req
 seconds Server::Core::grant(std::optional<std::uint32_t> asked) const {
   const seconds wanted = asked ? seconds(*asked) : settings_->default_lifetime;
   return std::max(settings_->default_lifetime, std::min(wanted, settings_->max_lifetime));
+}
+
+// Not longer than the credential lives, where that counts; never 0, which would mean an end.
+seconds Server::Core::within_credential(const Request& request, seconds lifetime) {
+  if (!request.expires) return lifetime;
+  return std::clamp(*request.expires - request.now.wall, seconds(1), lifetime);
 }
 
 }  // namespace turnpike::turn

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -19,6 +20,7 @@
 #include "base/time.h"
 #include "base/timer_wheel.h"
 #include "stun/attributes.h"
+#include "stun/integrity.h"
 #include "stun/message.h"
 #include "turn/channels.h"
 #include "turn/data_connections.h"
@@ -66,6 +68,8 @@ struct Allocation
   std::uint32_t granted_seconds = 0;
   stun::ErrorCode other_family_refused{};  // ADDRESS-ERROR-CODE; 0: none
   ReservationToken reserved = 0;           // RESERVATION-TOKEN; 0: none
+  // Of the access token it was made or last refreshed with (RFC 7635).
+  std::optional<stun::Key> token_key;
 
   // nullptr: the allocation relays nothing of that family. Peers of such a family have neither
   // permissions nor channels here.

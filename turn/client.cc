@@ -19,6 +19,7 @@ constexpr seconds kDefaultLifetime{600};
 constexpr std::size_t kMaxRequest = 1200;
 constexpr std::size_t kMaxDatagram = 65535;
 constexpr std::uint16_t kLastChannel = 0x4FFF;
+constexpr std::size_t kMaxAlgorithms = 128;
 
 }  // namespace
 
@@ -165,14 +166,23 @@ void Client::compose(Request& request) {
     default:
       builder.xor_address(stun::Attribute::kXorPeerAddress, peers_[request.peer].address);
   }
-  if (key_) {
-    builder.text(stun::Attribute::kUsername, settings_.username)
-        .text(stun::Attribute::kRealm, realm_)
-        .text(stun::Attribute::kNonce, nonce_)
-        .message_integrity(*key_);
-  }
+  if (key_) add_credentials(builder);
   const ByteView message = builder.finish();
   request.message.assign(message.begin(), message.end());
+}
+
+void Client::add_credentials(stun::Builder& builder) const {
+  if (userhash_) {
+    builder.bytes(stun::Attribute::kUserhash, stun::userhash(settings_.username, realm_));
+  } else {
+    builder.text(stun::Attribute::kUsername, settings_.username);
+  }
+  builder.text(stun::Attribute::kRealm, realm_).text(stun::Attribute::kNonce, nonce_);
+  if (!algorithms_.empty()) {
+    builder.u32(stun::Attribute::kPasswordAlgorithm, static_cast<std::uint32_t>(algorithm_) << 16)
+        .bytes(stun::Attribute::kPasswordAlgorithms, algorithms_);
+  }
+  builder.sign(*key_);
 }
 
 void Client::on_response(Tick now, const stun::MessageView& message, Outputs& outputs) {
@@ -185,7 +195,9 @@ void Client::on_response(Tick now, const stun::MessageView& message, Outputs& ou
   if (!success && !error) return;
   const bool challenge = !success && (error->code == 401 || error->code == 438);
   // A forged answer is as good as none (RFC 8489 section 9.2.5); challenges cannot be protected.
-  if (key_ && !challenge && !stun::verify_message_integrity(message, *key_)) return;
+  if (key_ && !challenge && !stun::verify(message, *key_)) return;
+  // Who is not proven redirects nobody (section 10).
+  if (!key_ && error && error->code == 300) return;
   if (challenge && found->challenges < kMaxChallenges && take_challenge(message, error->code)) {
     ++found->challenges;
     compose(*found);
@@ -195,18 +207,54 @@ void Client::on_response(Tick now, const stun::MessageView& message, Outputs& ou
   const Request request = std::move(*found);
   requests_.erase(found);
   if (success) return on_success(now, request, message, outputs);
+  const auto alternate = message.plain_address(stun::Attribute::kAlternateServer);
+  if (error->code == 300 && alternate) {
+    outputs.on_alternate(*alternate, message.text(stun::Attribute::kAlternateDomain).value_or(""));
+  }
   on_error(request, error->code, outputs);
 }
 
-// Takes realm and nonce over; false when the challenge says nothing new: the credentials are wrong.
+// Takes realm, nonce and the choice of algorithms over; false when the challenge says nothing new
+// (the credentials are wrong), or when somebody edited it on its way.
 bool Client::take_challenge(const stun::MessageView& message, std::uint16_t code) {
   const auto realm = message.text(stun::Attribute::kRealm);
   const auto nonce = message.text(stun::Attribute::kNonce);
   if (!nonce || (!realm && realm_.empty())) return false;
   if (code == 401 && key_) return false;
+  const stun::NonceFeatures features = stun::announced_features(*nonce).value_or(0);
+  if (!choose_algorithm(message, features)) return false;
   if (realm) realm_ = *realm;
   nonce_ = *nonce;
-  key_ = stun::long_term_key(settings_.username, realm_, settings_.password);
+  userhash_ = (features & stun::kFeatureUsernameAnonymity) != 0;
+  using Integrity = stun::SigningKey::Integrity;
+  key_ = {stun::long_term_key(algorithm_, settings_.username, realm_, settings_.password),
+          algorithms_.empty() ? Integrity::kSha1 : Integrity::kSha256};
+  return true;
+}
+
+// RFC 8489 section 9.2.5: SHA-256 before MD5, and the whole list goes back to the server, which
+// compares it. False: a nonce that tells of a list and no list beside it, or nothing in it that we
+// know; somebody bids us down (section 16.1.3).
+bool Client::choose_algorithm(const stun::MessageView& message, stun::NonceFeatures features) {
+  const auto list = message.value(stun::Attribute::kPasswordAlgorithms);
+  const bool announced = (features & stun::kFeaturePasswordAlgorithms) != 0;
+  algorithms_.clear();
+  algorithm_ = stun::PasswordAlgorithm::kMd5;
+  if (!announced) return true;
+  if (!list || list->size() > kMaxAlgorithms) return false;
+  bool md5 = false;
+  bool sha256 = false;
+  for (Reader in(*list); in.remaining() > 0;) {
+    const auto algorithm = static_cast<stun::PasswordAlgorithm>(in.u16());
+    const std::size_t parameters = in.u16();
+    in.skip(parameters + padding_to_four(parameters));
+    if (!in.ok()) return false;
+    md5 = md5 || (algorithm == stun::PasswordAlgorithm::kMd5 && parameters == 0);
+    sha256 = sha256 || (algorithm == stun::PasswordAlgorithm::kSha256 && parameters == 0);
+  }
+  if (!md5 && !sha256) return false;
+  if (sha256) algorithm_ = stun::PasswordAlgorithm::kSha256;
+  algorithms_.assign(list->begin(), list->end());
   return true;
 }
 

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/address.h"
@@ -19,8 +20,10 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "stun/attributes.h"
+#include "stun/builder.h"
 #include "stun/integrity.h"
 #include "stun/message.h"
+#include "stun/nonce.h"
 #include "stun/transaction.h"
 
 namespace turnpike::turn {
@@ -47,6 +50,14 @@ class Client {
     virtual void on_peer_ready(const Address& peer) = 0;
     virtual void on_peer_refused(const Address& peer, std::uint16_t code) = 0;
     virtual void on_data(const Address& peer, ByteView data) = 0;
+    // The server, proven by its integrity, wants the client to ask another one (RFC 8489 section
+    // 10); on_ended(kRefused, 300) follows. `domain` is what its certificate should be for; it is
+    // empty when the same as this server's. The owner decides, and sees to it that nobody is sent
+    // in circles.
+    virtual void on_alternate(const Address& server, std::string_view domain) {
+      (void)server;
+      (void)domain;
+    }
     // The allocation is over; `code` is the server's error for kRefused and kLost, else 0.
     virtual void on_ended(Ending ending, std::uint16_t code) = 0;
   };
@@ -94,6 +105,8 @@ class Client {
   void install(Tick now, std::size_t peer, Outputs& outputs);
   void on_response(Tick now, const stun::MessageView& message, Outputs& outputs);
   bool take_challenge(const stun::MessageView& message, std::uint16_t code);
+  bool choose_algorithm(const stun::MessageView& message, stun::NonceFeatures features);
+  void add_credentials(stun::Builder& builder) const;
   void on_success(Tick now, const Request& request, const stun::MessageView& message,
                   Outputs& outputs);
   void on_error(const Request& request, std::uint16_t code, Outputs& outputs);
@@ -106,7 +119,10 @@ class Client {
   Random& random_;
   State state_ = State::kIdle;
   std::string realm_, nonce_;
-  std::optional<Md5Digest> key_;
+  std::optional<stun::SigningKey> key_;
+  std::vector<std::uint8_t> algorithms_;  // PASSWORD-ALGORITHMS as the server sent it; may be none
+  stun::PasswordAlgorithm algorithm_ = stun::PasswordAlgorithm::kMd5;
+  bool userhash_ = false;  // the server asks for hashed usernames
   std::vector<Request> requests_;
   std::vector<Peer> peers_;
   std::uint16_t next_channel_ = 0x4000;

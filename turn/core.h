@@ -32,8 +32,9 @@ struct Request {
   const Path& path;
   const stun::MessageView& message;
   Sink& sink;
-  std::string_view name;           // who asks; empty before authentication
-  const Md5Digest* key = nullptr;  // signs the answer; none before authentication
+  std::string_view name;                  // who asks; empty before authentication
+  const stun::SigningKey* key = nullptr;  // signs the answer; none before authentication
+  std::optional<WallTime> expires{};      // of the credential, where allocations end with it
 };
 using Outcome = Expected<void, stun::ErrorCode>;
 // What a Timer times; its subject is the handle of the object that it is in.
@@ -67,7 +68,8 @@ class Server::Core {
   // server.cc
   void on_message(Tick now, const Path& path, const Run& packet, Sink& sink);
   void on_request(const Request& request);
-  Credentials::Expired expiry_rule(const Request& request);
+  void on_classic_message(Tick now, const Path& path, ByteView packet, Sink& sink);
+  Authenticator::Session session_of(const Request& request);
   Outcome answer_method(const Request& request);
   void on_timer(const Timer& timer, Sink& sink);
   void end(Allocation& allocation, Event::Ending ending, Sink& sink);
@@ -101,6 +103,7 @@ class Server::Core {
   void answer_allocate(const Request& request, const Allocation& allocation);
   Expected<Allocation*, stun::ErrorCode> own_allocation(const Request& request);
   seconds grant(std::optional<std::uint32_t> asked) const;
+  static seconds within_credential(const Request& request, seconds lifetime);
 
   // reservations.cc: the R bit of EVEN-PORT
   Outcome charge(const Request& request);
@@ -136,10 +139,17 @@ class Server::Core {
   // discovery.cc: the same where RFC 5780 is offered
   bool offers_discovery(const Path& path) const;
   void discover(const Request& request);
+  // answers.cc
+  void classic_binding(const Request& request);
+  void try_alternate(const Request& request);
   void answer(const Request& request, stun::Builder& builder);
   void answer_plainly(const Request& request);
   void refuse(const Request& request, stun::ErrorCode code,
               const stun::MessageView::UnknownTypes& unknown = {});
+  void report_refusal(const Request& request, stun::ErrorCode code);
+  bool add_challenge(const Request& request, stun::ErrorCode code, stun::Builder& builder);
+  std::size_t reply_limit(const Request& request) const;
+  bool answers_with_fingerprint(const Request& request) const;
   bool may_reply(const Request& request);
 
   // relaying.cc: the number of segments of `run` that were dealt with, from `first` on

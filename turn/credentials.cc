@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/text.h"
 #include "stun/integrity.h"
@@ -20,12 +21,30 @@ std::optional<WallTime> parse_expiry(std::string_view text) {
   return WallTime{std::chrono::seconds(static_cast<Seconds>(*number))};
 }
 
+// On the stack: whoever sends a username makes us compute one.
+class RestPassword {
+ public:
+  RestPassword(std::string_view secret, std::string_view username) {
+    base64_encode(hmac_sha1(as_bytes(secret), {as_bytes(username)}), characters_);
+  }
+  ~RestPassword() {
+    wipe({reinterpret_cast<std::uint8_t*>(characters_.data()), characters_.size()});
+  }
+  RestPassword(const RestPassword&) = delete;
+  RestPassword& operator=(const RestPassword&) = delete;
+  std::string_view text() const { return {characters_.data(), characters_.size()}; }
+
+ private:
+  std::array<char, 28> characters_;
+};
+
 }  // namespace
 
 // A bare expiry, or one with an empty name, is nobody's renewal: the whole username is its name,
 // so that strangers without a name do not share a quota or each other's allocations.
-UserIdentity identify(std::string_view username) {
-  const std::size_t colon = username.find(':');
+UserIdentity identify(std::string_view username, char separator) {
+  const std::size_t found = username.find(separator);
+  const std::size_t colon = found == std::string_view::npos ? username.find(':') : found;
   const auto expires = parse_expiry(username.substr(0, colon));
   if (!expires) return {username, std::nullopt};
   if (colon == std::string_view::npos || colon + 1 == username.size()) return {username, expires};
@@ -33,26 +52,49 @@ UserIdentity identify(std::string_view username) {
 }
 
 Credentials::Credentials(Source source)
-    : realm_(std::move(source.realm)), secrets_(std::move(source.shared_secrets)) {
+    : realm_(std::move(source.realm)),
+      secrets_(std::move(source.shared_secrets)),
+      separator_(source.separator),
+      announces_userhash_(source.announce_userhash) {
   CHECK(secrets_.size() <= kMaxSharedSecrets);
   for (StaticUser& user : source.users) {
-    users_.insert_or_assign(user.name, stun::long_term_key(user.name, realm_, user.password));
+    User known;
+    if (user.key) {
+      known.md5 = *user.key;
+      offers_algorithms_ = false;
+    } else {
+      known.md5 = stun::long_term_key(user.name, realm_, user.password);
+      known.sha256 = stun::long_term_key_sha256(user.name, realm_, user.password);
+    }
+    const auto place = users_.insert_or_assign(user.name, known).first;
+    by_hash_.insert_or_assign(stun::userhash(user.name, realm_), place->first);
     wipe(user.password);
   }
 }
 
-Credentials::Keys Credentials::keys_for(std::string_view username, WallTime now,
-                                        Expired expired) const {
+std::optional<std::string_view> Credentials::username_of(ByteView userhash) const {
+  Sha256Digest hash;
+  if (userhash.size() != hash.size()) return std::nullopt;
+  std::copy(userhash.begin(), userhash.end(), hash.begin());
+  const auto found = by_hash_.find(hash);
+  return found == by_hash_.end() ? std::nullopt : std::optional(found->second);
+}
+
+Credentials::Keys Credentials::keys_for(std::string_view username, WallTime now, Expired expired,
+                                        stun::PasswordAlgorithm algorithm) const {
   Keys keys;
   if (const auto user = users_.find(username); user != users_.end()) {
-    keys.md5[keys.count++] = user->second;
+    if (algorithm == stun::PasswordAlgorithm::kMd5) {
+      keys.keys[keys.count++] = stun::Key(user->second.md5);
+    } else if (user->second.sha256) {
+      keys.keys[keys.count++] = stun::Key(*user->second.sha256);
+    }
   }
   const UserIdentity identity = identify(username);
   if (identity.expires && (now < *identity.expires || expired == Expired::kAccepted)) {
     for (const std::string& secret : secrets_) {
-      std::string password = rest_password(secret, username);
-      keys.md5[keys.count++] = stun::long_term_key(username, realm_, password);
-      wipe(password);
+      RestPassword password(secret, username);
+      keys.keys[keys.count++] = stun::long_term_key(algorithm, username, realm_, password.text());
     }
   }
   if (keys.count > 0) keys.status = Keys::Status::kKnown;
@@ -60,7 +102,7 @@ Credentials::Keys Credentials::keys_for(std::string_view username, WallTime now,
 }
 
 std::string rest_password(std::string_view secret, std::string_view username) {
-  return base64_encode(hmac_sha1(as_bytes(secret), {as_bytes(username)}));
+  return std::string(RestPassword(secret, username).text());
 }
 
 }  // namespace turnpike::turn

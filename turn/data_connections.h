@@ -21,6 +21,7 @@
 #include "base/random.h"
 #include "base/slab.h"
 #include "base/timer_wheel.h"
+#include "stun/integrity.h"
 #include "stun/message.h"
 #include "turn/permissions.h"
 #include "turn/sink.h"
@@ -43,7 +44,7 @@ struct DataConnection
   // Of the Connect request, whose answer comes when the connection stands or fails.
   struct Question {
     stun::TransactionId id{};
-    Md5Digest key{};
+    stun::SigningKey key;
     bool fingerprint = false;
   };
   Question question;

@@ -18,12 +18,11 @@ using stun::ErrorCode;
 using stun::Method;
 
 // Known to the table, not offered by this server: a request that depends on one must fail, not be
-// half understood. (RFC 8489 section 14.4; RFC 5780 where discovery.cc does not serve it.)
+// half understood. (RFC 5780 where discovery.cc does not serve it.)
 constexpr std::array kNotOffered = {
     Attribute::kChangeRequest,
     Attribute::kPadding,
     Attribute::kResponsePort,
-    Attribute::kUserhash,
 };
 
 bool is_not_offered(std::uint16_t type) {
@@ -74,7 +73,7 @@ Server::Core::Core(std::shared_ptr<const Settings> settings, const Shared& share
       nonces_(settings_->nonce_key, settings_->nonce_lifetime),
       throttle_(settings_->unauthorized_replies_per_second, settings_->unauthorized_burst),
       revocations_(kMaxRevokedNames),
-      authenticator_(settings_->credentials, revocations_, nonces_),
+      authenticator_(settings_->credentials, settings_->token_keys, revocations_, nonces_),
       allocations_(settings_->max_allocations),
       data_connections_(settings_->tcp_relay ? settings_->max_data_connections : 0,
                         {shared.worker, shared.workers}, shared.random),
@@ -105,6 +104,9 @@ void Server::Core::on_client(Tick now, const Path& path, const Run& run, Sink& s
 
 void Server::Core::on_message(Tick now, const Path& path, const Run& packet, Sink& sink) {
   const auto message = stun::MessageView::parse(packet.segment(0));
+  if (!message && settings_->classic_binding) {
+    return on_classic_message(now, path, packet.segment(0), sink);
+  }
   if (!message) return statistics_.dropped_malformed.add();
   if (message->is(Class::kIndication, Method::kSend)) {
     return relay_send_indication(now, path, *message, packet, sink);
@@ -114,39 +116,74 @@ void Server::Core::on_message(Tick now, const Path& path, const Run& packet, Sin
   on_request({now, path, *message, sink, {}, nullptr});
 }
 
+// What clients of RFC 3489 send: no cookie, so 128 bits of transaction id. Only Binding has such
+// clients (RFC 8656 section 5 knows none); indications are ignored (RFC 8489 section 11).
+void Server::Core::on_classic_message(Tick now, const Path& path, ByteView packet, Sink& sink) {
+  const auto message = stun::MessageView::parse_classic(packet);
+  if (!message || !message->is(Class::kRequest, Method::kBinding)) {
+    return statistics_.dropped_malformed.add();
+  }
+  classic_binding({now, path, *message, sink, {}, nullptr});
+}
+
 // Unknown methods are not answered at all: an answer to a stranger, however short, is a gift to
 // whoever forged the source. Authentication comes before unknown attributes (RFC 8489 section 6.3).
 void Server::Core::on_request(const Request& request) {
-  if (request.message.is(Class::kRequest, Method::kBinding)) return binding(request);
-  if (!is_turn_request(request.message.method(), *settings_))
+  const bool is_binding = request.message.is(Class::kRequest, Method::kBinding);
+  if (is_binding && !settings_->binding_needs_credentials) return binding(request);
+  if (!is_binding && !is_turn_request(request.message.method(), *settings_)) {
     return statistics_.dropped_malformed.add();
+  }
 
   const Authenticator::Verdict who =
-      authenticator_.judge(request.message, request.path, request.now, expiry_rule(request));
+      authenticator_.judge(request.message, request.path, request.now, session_of(request));
   if (who.kind == Authenticator::Verdict::Kind::kPending) return;
   if (who.kind == Authenticator::Verdict::Kind::kRefused) return refuse(request, who.code);
 
-  const Request known{request.now, request.path, request.message, request.sink, who.name, &who.key};
-  const auto unsupported = unsupported_attributes(request.message);
+  Request known{request.now, request.path, request.message, request.sink, who.name, &who.key};
+  // An allocation never outlives its access token (RFC 7635 section 7).
+  if (settings_->strict_expiry || who.by_token) known.expires = who.expires;
+  if (is_binding) return binding(known);
+  auto unsupported = unsupported_attributes(request.message);
+  if (settings_->token_keys.empty() && request.message.has(Attribute::kAccessToken)) {
+    unsupported.types[unsupported.count++] = static_cast<std::uint16_t>(Attribute::kAccessToken);
+  }
   if (unsupported.count > 0) return refuse(known, ErrorCode::kUnknownAttribute, unsupported);
-  if (const Outcome outcome = answer_method(known); !outcome) refuse(known, outcome.error());
+  const bool allocates = request.message.is(Class::kRequest, Method::kAllocate);
+  if (allocates && !settings_->alternate_servers.empty()) return try_alternate(known);
+  if (const Outcome outcome = answer_method(known); !outcome) {
+    refuse(known, outcome.error());
+  } else if (who.by_token) {
+    if (Allocation* allocation = allocations_.find(request.path)) {
+      allocation->token_key = who.key.key;
+    }
+  }
 }
 
-// An allocation outlives the credential that made it, for as long as its holder refreshes it.
-Credentials::Expired Server::Core::expiry_rule(const Request& request) {
-  if (request.message.is(Class::kRequest, Method::kAllocate)) return Credentials::Expired::kRefused;
+// An allocation outlives the credential that made it, for as long as its holder refreshes it,
+// unless the operator wants otherwise.
+Authenticator::Session Server::Core::session_of(const Request& request) {
+  Authenticator::Session session;
+  if (request.message.is(Class::kRequest, Method::kAllocate)) return session;
   const Allocation* allocation = allocations_.find(request.path);
   if (request.message.is(Class::kRequest, Method::kConnectionBind)) {
     // It comes on a new connection; and of other workers' holders this one knows nothing.
     const auto id = request.message.u32(Attribute::kConnectionId).value_or(0);
-    if (!data_connections_.is_ours(id)) return Credentials::Expired::kAccepted;
+    if (!data_connections_.is_ours(id)) {
+      session.expired = Credentials::Expired::kAccepted;
+      return session;
+    }
     const DataConnection* connection = data_connections_.find_id(id);
     if (connection != nullptr) allocation = &allocation_of(*connection);
   }
-  const auto username = request.message.text(Attribute::kUsername);
-  const bool holds =
-      allocation != nullptr && username && allocation->holder->name == identify(*username).name;
-  return holds ? Credentials::Expired::kAccepted : Credentials::Expired::kRefused;
+  const auto username = authenticator_.username_of(request.message);
+  if (allocation == nullptr || !username) return session;
+  const std::string& holder = allocation->holder->name;
+  if (allocation->token_key && holder == *username) session.token_key = &*allocation->token_key;
+  if (!settings_->strict_expiry && holder == settings_->credentials.identify(*username).name) {
+    session.expired = Credentials::Expired::kAccepted;
+  }
+  return session;
 }
 
 Outcome Server::Core::answer_method(const Request& request) {

@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "stun/behavior.h"
 #include "stun/nonce.h"
+#include "turn/access_token.h"
 #include "turn/credentials.h"
 #include "turn/path.h"
 #include "turn/policy.h"
@@ -31,11 +32,19 @@ struct PortRange {
   bool operator==(const PortRange&) const = default;
 };
 
+// Where else clients may allocate (RFC 8489 section 10).
+struct AlternateServer {
+  Address address;
+  std::string domain;  // what its certificate is for, when that is not what ours is for
+};
+inline constexpr std::size_t kMaxAlternateServers = 16;
+
 // One configuration, immutable, shared by all workers.
 struct Settings {
   explicit Settings(Credentials::Source source) : credentials(std::move(source)) {}
 
   Credentials credentials;
+  TokenKeys token_keys;  // not empty: access tokens are offered and taken (RFC 7635)
   PeerPolicy peers;
   // The listeners that offer NAT behaviour discovery, by Path::listener; none by default.
   stun::Behavior behavior;
@@ -45,6 +54,14 @@ struct Settings {
   std::vector<IpAddress> relay_ips;
   stun::NonceSource::Key nonce_key{};
   seconds nonce_lifetime{600};
+  std::string software;                    // of SOFTWARE in answers; empty: none
+  bool always_fingerprint = false;         // not only to requests that have one
+  bool binding_needs_credentials = false;  // --secure-stun
+  bool classic_binding = false;            // answer requests of RFC 3489
+  // An allocation ends with the credential that made or refreshed it.
+  bool strict_expiry = false;
+  // Not empty: Allocate is answered with one of them (300), other requests as ever.
+  std::vector<AlternateServer> alternate_servers;
   seconds default_lifetime{600};
   seconds max_lifetime{3600};
   // 0x4FFF by RFC 8656 section 12; 0x7FFF with --rfc5766-channel-numbers.

@@ -66,7 +66,7 @@ Outcome Server::Core::connect(const Request& request) {
 
   DataConnection& connection = open_data_connection(allocation, peer->address);
   connection.question = {request.message.transaction_id(), *request.key,
-                         request.message.has(Attribute::kFingerprint)};
+                         answers_with_fingerprint(request)};
   wheel_.arm(connection.timer, request.now.mono + kConnectTimeout);
   if (!request.sink.connect(leg.relay, peer->address, connection.name())) {
     forget_data_connection(connection);
@@ -129,7 +129,7 @@ void Server::Core::fail_connect(DataConnection& connection, Sink& sink) {
 }
 
 void Server::Core::answer_connect(const DataConnection& connection, Builder& builder, Sink& sink) {
-  builder.message_integrity(connection.question.key);
+  builder.sign(connection.question.key);
   if (connection.question.fingerprint) builder.fingerprint();
   const ByteView bytes = builder.finish();
   CHECK(!bytes.empty());

@@ -297,6 +297,16 @@ TEST(OptionValues, ABadOneSaysWhichOptionWhichValueAndWhatIsExpected) {
       {{"--allowed-origin", "app.example.org"}, {"--allowed-origin", "scheme"}},
       {{"--allowed-origin", "https://a.example/x"}, {"--allowed-origin", "scheme"}},
       {{"--allowed-origin", "*"}, {"--allowed-origin *", "scheme"}},
+      {{"--alternate-server", "turn2.example"}, {"--alternate-server", "192.0.2.7:3478"}},
+      {{"--alternate-server", "9.9.9.9:0"}, {"--alternate-server 9.9.9.9:0", "address"}},
+      {{"--alternate-server", "9.9.9.9/a b"}, {"--alternate-server 9.9.9.9/a b", "address"}},
+      {{"--rest-api-separator", "ab"}, {"--rest-api-separator ab", "one character"}},
+      {{"--rest-api-separator", "7"}, {"--rest-api-separator 7", "one character"}},
+      {{"--stale-nonce", "3601"}, {"--stale-nonce 3601", "60 to 3600"}},
+      {{"--oauth"}, {"--oauth-key"}},
+      {{"--oauth-key", "n:AAAAAAAAAAAAAAAAAAAAAA=="}, {"--oauth "}},
+      {{"--oauth-key", "n:AAAA"}, {"--oauth-key", "16 or 32 bytes"}},
+      {{"--server-name", std::string(65, 'n')}, {"--server-name", "64 bytes"}},
       {{"--static", ""}, {"--static", "expected the path"}},
       {{"--trusted-proxy", "proxy.example"}, {"--trusted-proxy proxy.example"}},
       {{"--lobby-size", "1"}, {"--lobby-size 1", "2 to 1024"}},
@@ -331,8 +341,29 @@ TEST(OptionValues, TheEdgesOfEveryRangeAreAccepted) {
   EXPECT_EQ(config_of({"--user-quota", "1000000"}).quota.per_user, 1000000u);
   EXPECT_EQ(config_of({"--min-port", "2000", "--max-port", "2000"}).min_port, 2000);
   EXPECT_THAT(config_of({"--http-port", "0", "--http-port", "0"}).http_ports, SizeIs(2));
-  EXPECT_EQ(config_of({"--realm", std::string(127, 'r')}).realm.size(), 127u);
-  EXPECT_THAT(refusal({"--realm", std::string(128, 'r')}), HasSubstr("127"));
+  EXPECT_EQ(config_of({"--realm", std::string(64, 'r')}).realm.size(), 64u);
+  EXPECT_THAT(refusal({"--realm", std::string(65, 'r')}), HasSubstr("64 bytes"));
+}
+
+TEST(OptionValues, AUserHasAPasswordOrTheKeyMadeOfIt) {
+  const Config config = config_of({"--user", "a:0x00112233445566778899aabbccddeeFF", "--user",
+                                   "b:0x0011", "--user", "c:0x00112233445566778899aabbccddeegg"});
+  ASSERT_THAT(config.users, SizeIs(3));
+  ASSERT_TRUE(config.users[0].key);
+  EXPECT_EQ((*config.users[0].key)[15], 0xFF);
+  EXPECT_EQ(config.users[0].password, "");
+  EXPECT_FALSE(config.users[1].key) << "not the size of a key: a password";
+  EXPECT_EQ(config.users[1].password, "0x0011");
+  EXPECT_FALSE(config.users[2].key);
+}
+
+TEST(OptionValues, AlternateServersHaveAPortAndMayHaveAName) {
+  const Config config = config_of({"--alternate-server", "192.0.2.7", "--alternate-server",
+                                   "[2001:db8::7]:5349/Turn2.Example.org"});
+  ASSERT_THAT(config.alternate_servers, SizeIs(2));
+  EXPECT_EQ(config.alternate_servers[0].address, *Address::parse("192.0.2.7:3478"));
+  EXPECT_EQ(config.alternate_servers[1].address, *Address::parse("[2001:db8::7]:5349"));
+  EXPECT_EQ(config.alternate_servers[1].domain, "turn2.example.org");
 }
 
 TEST(OptionValues, ASecretIsNeverRepeatedInAnError) {

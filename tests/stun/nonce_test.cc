@@ -56,6 +56,21 @@ TEST(Nonce, NoCharacterCanBeEdited) {
   }
 }
 
+TEST(Nonce, AnnouncesTheFeaturesItWasMadeWith) {
+  for (const auto& [features, text] : {std::pair<NonceFeatures, const char*>{0, "AAAA"},
+                                       {kFeaturePasswordAlgorithms, "gAAA"},
+                                       {kFeatureUsernameAnonymity, "QAAA"},
+                                       {0xC00000, "wAAA"}}) {
+    const std::string nonce(source().make(kNow, kClient, features).view());
+    EXPECT_EQ(nonce.substr(9, 4), text);
+    EXPECT_EQ(announced_features(nonce), features);
+    EXPECT_TRUE(source().is_valid(nonce, kNow, kClient));
+  }
+  for (const char* foreign : {"", "obMatJos2", "obMatJos2AAA", "obMatJos3AAAA", "obMatJos2A*AA"}) {
+    EXPECT_EQ(announced_features(foreign), std::nullopt) << foreign;
+  }
+}
+
 // The bid-down attack of RFC 8489 section 16.1.3.
 TEST(Nonce, EditedFeatureBitsMakeItInvalid) {
   for (const char* features : {"AAAC", "gAAA", "wAAA", "BAAA", "AAAB", "////"}) {

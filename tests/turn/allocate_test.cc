@@ -86,10 +86,10 @@ TEST_F(Allocate, ReservedBytesOfRequestedTransportAreIgnored) {
 
 TEST_F(Allocate, WhatWeDoNotOfferIsListedAsUnknown) {
   const Reply reply = guest.allocate([](stun::Builder& b) {
-    b.u32(Attribute::kUserhash, 7).bytes(static_cast<Attribute>(0x0030), {});
+    b.u32(Attribute::kAccessToken, 7).bytes(static_cast<Attribute>(0x0030), {});
   });
   EXPECT_EQ(reply.code(), 420);
-  EXPECT_EQ(reply.unknown_attributes(), (std::vector<std::uint16_t>{0x0030, 0x001E}));
+  EXPECT_EQ(reply.unknown_attributes(), (std::vector<std::uint16_t>{0x0030, 0x001B}));
   EXPECT_TRUE(house.sink.open_relays.empty());
 }
 

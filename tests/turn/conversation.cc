@@ -167,8 +167,11 @@ const FakeSink::OpenRelay* FakeSink::relay_at(const Address& address) const {
 RelayHouse::RelayHouse(HouseRules rules) : quota(rules.quota) {
   now.mono = MonoTime{hours(5)};
   now.wall = WallTime{seconds(1'700'000'000)};
-  auto made = std::make_shared<Settings>(
-      Credentials::Source{std::string(kRealm), rules.users, rules.shared_secrets});
+  auto made =
+      std::make_shared<Settings>(Credentials::Source{.realm = rules.realm,
+                                                     .users = rules.users,
+                                                     .shared_secrets = rules.shared_secrets,
+                                                     .announce_userhash = rules.announce_userhash});
   made->peers = PeerPolicy(rules.peers);
   made->nonce_key.fill(0x5a);
   if (rules.adjust) rules.adjust(*made);

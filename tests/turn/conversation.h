@@ -134,7 +134,9 @@ class FakeSink final : public Sink {
 };
 
 struct HouseRules {
+  std::string realm = "example.org";
   std::vector<StaticUser> users = {{"alice", "secret"}, {"bob", "hush"}};
+  bool announce_userhash = false;
   std::vector<std::string> shared_secrets;
   PeerPolicy::Rules peers;
   QuotaLimits quota;

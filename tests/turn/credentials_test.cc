@@ -50,7 +50,7 @@ TEST(Keys, OfAStaticUserIsItsLongTermKey) {
   const auto keys = credentials.keys_for("alice", kNow);
   ASSERT_EQ(keys.all().size(), 1u);
   EXPECT_EQ(keys.status, Status::kKnown);
-  EXPECT_EQ(keys.all()[0], stun::long_term_key("alice", "r", "secret"));
+  EXPECT_EQ(keys.all()[0], stun::Key(stun::long_term_key("alice", "r", "secret")));
 }
 
 TEST(Keys, UsernameIsComparedWholeAndWithItsCase) {
@@ -67,8 +67,8 @@ TEST(Keys, OneForEachSharedSecret) {
   const Credentials credentials({"r", {}, {"old", "new"}});
   const auto keys = credentials.keys_for("1000001:alice", kNow);
   ASSERT_EQ(keys.all().size(), 2u);
-  EXPECT_EQ(keys.all()[1],
-            stun::long_term_key("1000001:alice", "r", rest_password("new", "1000001:alice")));
+  EXPECT_EQ(keys.all()[1], stun::Key(stun::long_term_key("1000001:alice", "r",
+                                                         rest_password("new", "1000001:alice"))));
 }
 
 TEST(Keys, CredentialIsGoodUntilItsExpiryAndNotAtIt) {
