@@ -54,6 +54,8 @@ void Server::send_all(Tick now, std::span<const SessionHandle> sessions, Kind ki
 
 void Server::close(Tick now, SessionHandle session) { core_->close(now, session); }
 
+IpAddress Server::source(SessionHandle session) const { return core_->source(session); }
+
 std::size_t Server::session_count() const { return core_->live(); }
 
 // --- a session's life ---
@@ -89,10 +91,10 @@ SessionHandle Server::Core::begin(Tick now, const Visit& visit, const Wish& wish
   by_sid_.emplace(session->sid(), handle);
   session->version = wish.version;
   session->base64_only = wish.base64;
+  session->source = visit.source;
   if (!visit.source.is_loopback()) {
-    session->counted = true;
-    session->prefix = source_prefix(visit.source);
-    ++by_prefix_[session->prefix];
+    session->source = source_prefix(visit.source);
+    ++by_prefix_[session->source];
   }
   session->timer.name(kBeat, handle.pack());
   start_beating(now, *session);
@@ -172,8 +174,8 @@ void Server::Core::finish_parting(SessionHandle handle, Session& session) {
 
 void Server::Core::forget(Session& session) {
   by_sid_.erase(session.sid());
-  if (!session.counted) return;
-  const auto found = by_prefix_.find(session.prefix);
+  if (session.source.is_loopback()) return;
+  const auto found = by_prefix_.find(session.source);
   if (--found->second == 0) by_prefix_.erase(found);
 }
 

@@ -94,6 +94,8 @@ class Server final : public Endpoint {
                 std::string_view payload);
   // After what was sent. on_close follows, with kClosedByServer.
   void close(Tick now, SessionHandle session);
+  // Where a session began: the source's prefix (loopback as it is). 0.0.0.0 when it is gone.
+  IpAddress source(SessionHandle session) const;
   std::size_t session_count() const;
 
  private:

@@ -63,9 +63,8 @@ struct Session {
   CloseReason reason = CloseReason::kTransportClose;
   bool base64_only = false;  // said so in the handshake
   bool awaits_pong = false;
-  bool told = false;     // the application, by on_close
-  bool counted = false;  // with its prefix
-  IpAddress prefix;
+  bool told = false;  // the application, by on_close
+  IpAddress source;   // its prefix; loopback, which is not counted, as it is
   ConnectionHandle socket;
   std::uint64_t tag = 0;
   Timer timer;  // the heartbeat; while parting, the patience
@@ -93,6 +92,10 @@ class Server::Core {
   void close(Tick now, SessionHandle handle);
 
   const Settings& settings() const { return settings_; }
+  IpAddress source(SessionHandle handle) const {
+    const Session* session = sessions_.find(handle);
+    return session == nullptr ? IpAddress() : session->source;
+  }
   std::size_t live() const { return by_sid_.size() - parting_; }
 
  private:

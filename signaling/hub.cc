@@ -33,7 +33,8 @@ Hub::Hub(Settings settings, const Minter& minter, const InvitationSigner& signer
       minter_(minter),
       signer_(signer),
       random_(random),
-      clockwork_(clockwork) {}
+      clockwork_(clockwork),
+      away_(settings.away) {}
 
 std::size_t Hub::NameHash::operator()(std::string_view text) const {
   return hash_bytes(as_bytes(text));
@@ -41,7 +42,7 @@ std::size_t Hub::NameHash::operator()(std::string_view text) const {
 
 // --- entering ---
 
-Expected<RoomHandle, Refusal> Hub::enter(std::string_view name) {
+Expected<RoomHandle, Refusal> Hub::enter(std::string_view name, SourceMark source) {
   if (const auto found = by_name_.find(name); found != by_name_.end()) {
     const Room* room = rooms_.find(found->second);
     CHECK(room != nullptr);
@@ -50,45 +51,65 @@ Expected<RoomHandle, Refusal> Hub::enter(std::string_view name) {
     }
     return found->second;
   }
+  if (settings_.gate != nullptr && !settings_.gate->rooms().has(source)) {
+    return unexpected(
+        Refusal{ErrorCode::kTooManyRooms, "too many rooms were opened from your address"});
+  }
   const RoomHandle handle = rooms_.emplace();
   if (!handle) return unexpected(Refusal{ErrorCode::kTooManyRooms, "the server has no more rooms"});
+  if (settings_.gate != nullptr) settings_.gate->rooms().take(source);
   rooms_.find(handle)->name = name;
+  rooms_.find(handle)->opener = source;
   by_name_.emplace(std::string(name), handle);
   return handle;
 }
 
-Expected<MemberHandle, Refusal> Hub::join(Tick now, const Caller& caller,
-                                          const JoinRequest& request, HubSink& sink) {
+std::optional<Refusal> Hub::judge(Tick now, const Caller& caller, const JoinRequest& request,
+                                  std::string& credential_key) const {
   if (!is_room_name(request.room)) {
-    return unexpected(Refusal{ErrorCode::kBadRoom, "a room has 1 to 128 bytes of plain text"});
+    return Refusal{ErrorCode::kBadRoom, "a room has 1 to 128 bytes of plain text"};
   }
   if (!is_member_name(request.name)) {
-    return unexpected(
-        Refusal{ErrorCode::kBadMessage, "a name has up to 64 characters of plain text"});
+    return Refusal{ErrorCode::kBadMessage, "a name has up to 64 characters of plain text"};
   }
-  std::string credential_key;
   if (!request.invitation.empty()) {
     const auto invitation = signer_.verify(request.invitation, now.wall);
     if (!invitation || !invitation->admits(request.room)) {
-      return unexpected(
-          Refusal{ErrorCode::kBadInvitation, "the invitation is expired or not for this room"});
+      return Refusal{ErrorCode::kBadInvitation, "the invitation is expired or not for this room"};
     }
     credential_key = minter_.key_id(request.invitation);
-  } else if (settings_.tokens != nullptr &&
-             !settings_.tokens->admits(request.token, request.room, now.wall)) {
-    return unexpected(Refusal{ErrorCode::kBadToken, "this room asks for a token that opens it"});
-  } else if (settings_.open_rooms) {
-    credential_key = minter_.key_id(kOpenRoomsKey);
+    return std::nullopt;
+  }
+  if (settings_.gate != nullptr) {
+    const auto grant = settings_.gate->judge(now, caller.source, request.token);
+    if (!grant && grant.error() == TokenFault::kTooManyWrong) {
+      return Refusal{ErrorCode::kTooFast, to_sentence(grant.error())};
+    }
+    if (!grant || !grant->admits(request.room)) {
+      return Refusal{ErrorCode::kBadToken, "this room asks for a token that opens it"};
+    }
+  }
+  if (settings_.open_rooms) credential_key = minter_.key_id(kOpenRoomsKey);
+  return std::nullopt;
+}
+
+Expected<MemberHandle, Refusal> Hub::join(Tick now, const Caller& caller,
+                                          const JoinRequest& request, HubSink& sink) {
+  std::string credential_key;
+  if (const auto refusal = judge(now, caller, request, credential_key)) {
+    return unexpected(*refusal);
   }
   if (members_.size() >= kMaxMembers) {
     return unexpected(Refusal{ErrorCode::kTooManyRooms, "the server has no more places"});
   }
-  const auto room = enter(request.room);
+  const SourceMark source(caller.source);
+  const auto room = enter(request.room, source);
   if (!room) return unexpected(room.error());
   const MemberHandle handle = members_.emplace();
   CHECK(handle);
   Member& member = *members_.find(handle);
   member.room = *room;
+  member.source = source;
   member.id = "m-" + random_.token(kMemberIdBytes);
   member.name = request.name;
   random_.fill(member.secret);
@@ -156,7 +177,9 @@ Expected<MemberHandle, Refusal> Hub::resume(Tick now, const Caller& caller,
     end(now, handle, LeaveReason::kLost, sink);
     return unexpected(unknown);
   }
+  if (member->away()) no_longer_away(*member, handle);
   const PeerHandle before = std::exchange(member->peer, caller.peer);
+  member->source = SourceMark(caller.source);
   member->dialect = caller.dialect;
   confirm(*member, request.received);
   if (before) sink.dismiss(before, Dismissal::kResumedElsewhere);
@@ -293,9 +316,17 @@ void Hub::leave(Tick now, MemberHandle member, HubSink& sink) {
 void Hub::lost(Tick now, MemberHandle handle, PeerHandle peer, HubSink& sink) {
   if (!is_member(handle, peer)) return;
   Member& member = *members_.find(handle);
+  if (const auto first = away_.first_to_yield(member.source)) {
+    end(now, MemberHandle::unpack(*first), LeaveReason::kLost, sink);
+  }
   member.peer = {};
   clockwork_.wheel.arm(member.timer, now.mono + kResumeWindow);
+  away_.add({member.source, member.timer.deadline(), handle.pack()});
   broadcast(member, MemberAway{member.id}, sink);
+}
+
+void Hub::no_longer_away(const Member& member, MemberHandle handle) {
+  away_.remove({member.source, member.timer.deadline(), handle.pack()});
 }
 
 bool Hub::kick(Tick now, std::string_view room_name, std::string_view id, HubSink& sink) {
@@ -319,7 +350,9 @@ void Hub::end(Tick now, MemberHandle handle, LeaveReason reason, HubSink& sink) 
   const PeerHandle peer = member->peer;
   Room& room = *rooms_.find(member->room);
   std::erase(room.members, handle);
+  if (member->away()) no_longer_away(*member, handle);
   if (room.members.empty()) {
+    if (settings_.gate != nullptr) settings_.gate->rooms().give_back(room.opener);
     by_name_.erase(room.name);
     rooms_.erase(member->room);
   }

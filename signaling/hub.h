@@ -16,12 +16,13 @@
 #include "base/slab.h"
 #include "base/time.h"
 #include "base/timer_wheel.h"
+#include "signaling/away_list.h"
 #include "signaling/dialect.h"
+#include "signaling/gate.h"
 #include "signaling/ice_servers.h"
 #include "signaling/invitation.h"
 #include "signaling/peer.h"
 #include "signaling/room.h"
-#include "signaling/room_tokens.h"
 
 namespace turnpike::signaling {
 
@@ -53,8 +54,10 @@ class Hub {
 
   struct Settings {
     bool open_rooms = false;  // credentials without an invitation
-    // What rooms ask of those who join, unless an invitation admits them; nullptr: nothing.
-    const RoomTokens* tokens = nullptr;
+    // What rooms ask of those who join, unless an invitation admits them, and whose share of rooms
+    // they open. nullptr: nothing is asked or counted.
+    Gate* gate = nullptr;
+    AwayList::Limits away = {};  // who went first ends early
   };
   // Timers are armed in `wheel` with `timer_kind`; their owner hands them back to on_timer.
   struct Clockwork {
@@ -67,6 +70,7 @@ class Hub {
   struct Caller {
     PeerHandle peer;
     const Dialect* dialect;
+    IpAddress source;
   };
   Expected<MemberHandle, Refusal> join(Tick now, const Caller& caller, const JoinRequest& request,
                                        HubSink& sink);
@@ -117,7 +121,11 @@ class Hub {
     std::size_t operator()(std::string_view text) const;
   };
 
-  Expected<RoomHandle, Refusal> enter(std::string_view name);
+  // Why this client may not enter, if it may not; nullopt with `credential_key` filled when it may.
+  std::optional<Refusal> judge(Tick now, const Caller& caller, const JoinRequest& request,
+                               std::string& credential_key) const;
+  Expected<RoomHandle, Refusal> enter(std::string_view name, SourceMark source);
+  void no_longer_away(const Member& member, MemberHandle handle);
   void admit(Tick now, MemberHandle handle, Member& member, HubSink& sink);
   std::vector<MemberView> others_of(const Member& member) const;
   MemberHandle by_session(std::string_view session) const;
@@ -139,6 +147,7 @@ class Hub {
   mutable Slab<Room> rooms_{kMaxRooms};
   mutable Slab<Member> members_{kMaxMembers};
   boost::unordered_flat_map<std::string, RoomHandle, NameHash, std::equal_to<>> by_name_;
+  AwayList away_;
   std::size_t replay_bytes_ = 0;  // in all replay queues
   std::string scratch_;           // the message being completed
 };

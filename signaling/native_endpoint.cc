@@ -32,11 +32,12 @@ NativeEndpoint::NativeEndpoint(Hub::Settings settings, Parts parts)
       revoke_(std::move(parts.revoke)),
       hub_(settings, parts.minter, parts.signer, parts.random, {wheel_, kMemberTimer}) {}
 
-Endpoint::Tag NativeEndpoint::on_open(Tick, ConnectionHandle connection, const Visit&) {
+Endpoint::Tag NativeEndpoint::on_open(Tick, ConnectionHandle connection, const Visit& visit) {
   const PeerHandle handle = peers_.emplace();
   Peer* peer = peers_.find(handle);
   CHECK(peer != nullptr);  // one for each connection at most
   peer->dialect = &dialect_;
+  peer->source = visit.source;
   peer->carrier = connection.pack();
   return handle.pack();
 }

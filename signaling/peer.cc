@@ -27,7 +27,7 @@ class Turn {
 
  private:
   bool joined() const { return hub_.is_member(peer_.member, handle_); }
-  Hub::Caller caller() const { return {handle_, peer_.dialect}; }
+  Hub::Caller caller() const { return {handle_, peer_.dialect, peer_.source}; }
 
   Verdict on(const Unintelligible& request) {
     refuse({ErrorCode::kBadMessage, request.why});

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/address.h"
 #include "base/slab.h"
 #include "base/time.h"
 #include "signaling/dialect.h"
@@ -19,6 +20,7 @@ class HubSink;
 
 struct Peer {
   const Dialect* dialect = nullptr;
+  IpAddress source;
   std::uint64_t carrier = 0;  // the service's handle for what carries the bytes, packed
   Handle<Member> member;      // may be stale: the hub may have ended it
   TokenBucket pace;

@@ -58,28 +58,34 @@ http::Response readable_by_all(http::Response response) {
 
 struct PeerJs::Peer {
   ConnectionHandle connection;
+  SourceMark source;
   std::string id;
   Sha256Digest token;  // whoever has it is the same peer, come back
   Pace pace;
+  std::size_t waiting = 0;  // bytes that it left for absent peers
   Timer alive;
 };
 
 struct PeerJs::Queue {
   struct Message {
     std::string from;
+    PeerHandle author;  // stale when it has gone
+    SourceMark source;
     std::string text;
   };
   std::string to;
+  SourceMark opener;
   std::vector<Message> messages;
   std::size_t bytes = 0;
   Timer expiry;
 };
 
-PeerJs::PeerJs(Settings settings, Wire& wire, Random& random, const RoomTokens& tokens)
+PeerJs::PeerJs(Settings settings, Wire& wire, Random& random, Gate& gate)
     : settings_(std::move(settings)),
       wire_(wire),
       random_(random),
-      tokens_(tokens),
+      gate_(gate),
+      peer_shares_(settings_.max_peers_of_source),
       peers_(settings_.max_peers),
       queues_(kMaxWaitingPeers) {}
 
@@ -93,10 +99,11 @@ bool PeerJs::is_socket_path(std::string_view path) {
 // --- HTTP ---
 
 void PeerJs::on_request(Tick now, ConnectionHandle connection, const Visit& visit) {
-  wire_.respond(connection, readable_by_all(answer(now, visit.request)));
+  wire_.respond(connection, readable_by_all(answer(now, visit)));
 }
 
-http::Response PeerJs::answer(Tick now, const http::Request& request) {
+http::Response PeerJs::answer(Tick now, const Visit& visit) {
+  const http::Request& request = visit.request;
   const auto method = request.method;
   if (method == http::Method::kOptions) {
     http::Response allowed = http::text_response(204, "");
@@ -120,7 +127,7 @@ http::Response PeerJs::answer(Tick now, const http::Request& request) {
   if (asked == "id") return http::text_response(200, fresh_id());
   if (asked != "peers") return http::text_response(404, "there is nothing here\n");
   const auto token = http::query_value(request.query(), "token").value_or("");
-  const bool may_ask = !tokens_.required() || tokens_.judge(token, now.wall).has_value();
+  const bool may_ask = !gate_.asks() || gate_.judge(now, visit.source, token).has_value();
   if (!settings_.allow_discovery || !may_ask) {
     return http::text_response(401, "nobody is listed here\n");
   }
@@ -162,7 +169,11 @@ Endpoint::Tag PeerJs::on_open(Tick now, ConnectionHandle connection, const Visit
     return turn_away(connection, "ERROR", "No id, token, or key supplied to websocket server");
   }
   if (key != settings_.key) return turn_away(connection, "ERROR", "Invalid key provided");
-  if (!tokens_.admits(token, id, now.wall)) {
+  const auto grant = gate_.judge(now, visit.source, token);
+  if (!grant && grant.error() == TokenFault::kTooManyWrong) {
+    return turn_away(connection, "ERROR", to_sentence(grant.error()));
+  }
+  if (!grant || !grant->admits(id)) {
     return turn_away(connection, "ERROR", "Invalid token provided");
   }
   const Sha256Digest digest = sha256(as_bytes(token));
@@ -174,11 +185,17 @@ Endpoint::Tag PeerJs::on_open(Tick now, ConnectionHandle connection, const Visit
     wire_.close(there->connection, ws::CloseCode::kNormal, "connected anew");
     retire(names_.find(id)->second);
   }
+  const SourceMark source(visit.source);
+  if (!peer_shares_.has(source)) {
+    return turn_away(connection, "ERROR", "Too many peers from your address");
+  }
   const PeerHandle handle = peers_.emplace();
   Peer* peer = peers_.find(handle);
   if (peer == nullptr) {
     return turn_away(connection, "ERROR", "Server has reached its concurrent user limit");
   }
+  peer_shares_.take(source);
+  peer->source = source;
   peer->connection = connection;
   peer->id = id;
   peer->token = digest;
@@ -258,10 +275,11 @@ void PeerJs::retire(PeerHandle handle) {
   const Peer* peer = peers_.find(handle);
   if (peer == nullptr) return;
   names_.erase(peer->id);
+  peer_shares_.give_back(peer->source);
   peers_.erase(handle);
 }
 
-void PeerJs::relay(Tick now, const Peer& from, std::string_view type, std::string_view to,
+void PeerJs::relay(Tick now, Peer& from, std::string_view type, std::string_view to,
                    std::string text) {
   if (const Peer* peer = find_peer(to)) {
     return wire_.send(peer->connection, ws::Opcode::kText, text);
@@ -269,26 +287,32 @@ void PeerJs::relay(Tick now, const Peer& from, std::string_view type, std::strin
   if (type != "LEAVE" && type != "EXPIRE") keep(now, from, to, std::move(text));
 }
 
-void PeerJs::keep(Tick now, const Peer& from, std::string_view to, std::string text) {
-  const auto found = waiting_.find(to);
-  QueueHandle handle = found == waiting_.end() ? QueueHandle{} : found->second;
-  const bool has_space = waiting_bytes_ + text.size() <= kMaxWaitingBytes;
-  if (!handle && has_space) {
-    handle = queues_.emplace();
-    if (Queue* queue = queues_.find(handle)) {
-      queue->to = to;
-      queue->expiry.name(kQueueTimer, handle.pack());
-      wheel_.arm(queue->expiry, now.mono + kExpiry);
-      waiting_.emplace(queue->to, handle);
-    }
-  }
-  Queue* queue = queues_.find(handle);
-  if (queue == nullptr || !has_space || queue->messages.size() >= kMaxWaiting) {
-    return tell_expired(to, from.id);
-  }
+void PeerJs::keep(Tick now, Peer& from, std::string_view to, std::string text) {
+  const bool has_space = waiting_bytes_ + text.size() <= kMaxWaitingBytes &&
+                         from.waiting + text.size() <= kMaxWaitingOfPeer &&
+                         byte_shares_.has(from.source, text.size());
+  Queue* queue = has_space ? queues_.find(queue_for(now, from, to)) : nullptr;
+  if (queue == nullptr || queue->messages.size() >= kMaxWaiting) return tell_expired(to, from.id);
   queue->bytes += text.size();
   waiting_bytes_ += text.size();
-  queue->messages.push_back({from.id, std::move(text)});
+  from.waiting += text.size();
+  byte_shares_.take(from.source, text.size());
+  queue->messages.push_back({from.id, names_.find(from.id)->second, from.source, std::move(text)});
+}
+
+PeerJs::QueueHandle PeerJs::queue_for(Tick now, const Peer& from, std::string_view to) {
+  if (const auto found = waiting_.find(to); found != waiting_.end()) return found->second;
+  if (!queue_shares_.has(from.source)) return {};
+  const QueueHandle handle = queues_.emplace();
+  Queue* queue = queues_.find(handle);
+  if (queue == nullptr) return {};
+  queue_shares_.take(from.source);
+  queue->opener = from.source;
+  queue->to = to;
+  queue->expiry.name(kQueueTimer, handle.pack());
+  wheel_.arm(queue->expiry, now.mono + kExpiry);
+  waiting_.emplace(queue->to, handle);
+  return handle;
 }
 
 // `to` wrote to `from`, who has not come.
@@ -323,6 +347,11 @@ void PeerJs::expire(QueueHandle handle) {
 
 void PeerJs::drop_queue(QueueHandle handle) {
   const Queue* queue = queues_.find(handle);
+  for (const Queue::Message& message : queue->messages) {
+    byte_shares_.give_back(message.source, message.text.size());
+    if (Peer* author = peers_.find(message.author)) author->waiting -= message.text.size();
+  }
+  queue_shares_.give_back(queue->opener);
   waiting_bytes_ -= queue->bytes;
   waiting_.erase(queue->to);
   queues_.erase(handle);

@@ -16,18 +16,19 @@
 #include "base/slab.h"
 #include "base/timer_wheel.h"
 #include "signaling/endpoint.h"
+#include "signaling/gate.h"
 #include "signaling/groups.h"
-#include "signaling/room_tokens.h"
 
 namespace turnpike::signaling {
 
 class PeerJs final : public Endpoint {
  public:
   struct Settings {
-    std::string key = "peerjs";      // the client's option `key`
-    bool allow_discovery = false;    // GET /peerjs/peers lists everybody's ids
-    std::uint32_t max_peers = 5000;  // at the same time
-    seconds alive_timeout{90};       // without a HEARTBEAT or other message
+    std::string key = "peerjs";                // the client's option `key`
+    bool allow_discovery = false;              // GET /peerjs/peers lists everybody's ids
+    std::uint32_t max_peers = 5000;            // at the same time
+    std::uint32_t max_peers_of_source = 1024;  // of one source prefix
+    seconds alive_timeout{90};                 // without a HEARTBEAT or other message
   };
   static constexpr std::size_t kMaxMessage = 64 * 1024;
   static constexpr std::size_t kMaxId = 128;                  // bytes
@@ -35,9 +36,12 @@ class PeerJs final : public Endpoint {
   static constexpr std::size_t kMaxWaiting = 64;              // messages for one absent peer
   static constexpr std::size_t kMaxWaitingPeers = 4096;       // absent ones
   static constexpr std::size_t kMaxWaitingBytes = 16u << 20;  // of all of them
+  // What one peer may leave for absent ones, and all peers of one source prefix.
+  static constexpr std::size_t kMaxWaitingOfPeer = 512u << 10;     // bytes
+  static constexpr std::uint32_t kMaxWaitingOfSource = 4u << 20;   // bytes
+  static constexpr std::uint32_t kMaxWaitingPeersOfSource = 1024;  // absent ones
 
-  // `tokens` outlives it.
-  PeerJs(Settings settings, Wire& wire, Random& random, const RoomTokens& tokens);
+  PeerJs(Settings settings, Wire& wire, Random& random, Gate& gate);
   ~PeerJs() override;
 
   // Requests on /peerjs and below that are no upgrades. Answers through the Wire, at once.
@@ -65,24 +69,28 @@ class PeerJs final : public Endpoint {
   template <typename T>
   using Names = boost::unordered_flat_map<std::string, T, NameHash, std::equal_to<>>;
 
-  http::Response answer(Tick now, const http::Request& request);
+  http::Response answer(Tick now, const Visit& visit);
   std::string fresh_id();
   Tag turn_away(ConnectionHandle connection, std::string_view type, std::string_view why);
   // Whoever has this id; nullptr when nobody is there.
   Peer* find_peer(std::string_view id);
   void retire(PeerHandle handle);
-  void relay(Tick now, const Peer& from, std::string_view type, std::string_view to,
-             std::string text);
-  void keep(Tick now, const Peer& from, std::string_view to, std::string text);
+  void relay(Tick now, Peer& from, std::string_view type, std::string_view to, std::string text);
+  void keep(Tick now, Peer& from, std::string_view to, std::string text);
   void tell_expired(std::string_view from, std::string_view to);
   void hand_over(const Peer& peer);
   void expire(QueueHandle handle);
+  // The queue of whoever is `to`, or a fresh one; empty when there is no place for it.
+  QueueHandle queue_for(Tick now, const Peer& from, std::string_view to);
   void drop_queue(QueueHandle handle);
 
   const Settings settings_;
   Wire& wire_;
   Random& random_;
-  const RoomTokens& tokens_;
+  Gate& gate_;
+  SourceShares peer_shares_;
+  SourceShares queue_shares_{kMaxWaitingPeersOfSource};
+  SourceShares byte_shares_{kMaxWaitingOfSource};
   TimerWheel wheel_;  // alive timeouts and expiries
   Slab<Peer> peers_;
   Slab<Queue> queues_;

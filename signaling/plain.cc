@@ -37,22 +37,26 @@ struct PlainRelay::Socket {
   Pace pace;
 };
 
-PlainRelay::PlainRelay(Settings settings, Wire& wire, const RoomTokens& tokens)
+PlainRelay::PlainRelay(Settings settings, Wire& wire, Gate& gate)
     : wire_(wire),
       settings_(settings),
-      tokens_(tokens),
+      gate_(gate),
       sockets_(settings.max_sockets),
       rooms_({.groups = settings.max_rooms,
-              .members = std::max(settings.lobby_size, settings.room_size)}) {}
+              .members = std::max(settings.lobby_size, settings.room_size),
+              .shares = &gate.rooms()}) {}
 
 PlainRelay::~PlainRelay() = default;
 
 std::optional<http::Response> PlainRelay::refuse(Tick now, const Visit& visit) {
   const Place place = place_of(visit.request);
   if (!place.is_valid) return http::text_response(400, "the room's name is too long or broken\n");
-  if (tokens_.required()) {
+  if (gate_.asks()) {
     const std::string token = http::query_value(visit.request.query(), "token").value_or("");
-    if (!tokens_.admits(token, place.name, now.wall)) {
+    const auto grant = gate_.judge(now, visit.source, token);
+    if (!grant && grant.error() == TokenFault::kTooManyWrong)
+      return http::text_response(429, std::string(to_sentence(grant.error())) + "\n");
+    if (!grant || !grant->admits(place.name)) {
       return http::text_response(401, "this room needs a token: add ?token= to the address\n");
     }
   }
@@ -63,6 +67,9 @@ std::optional<http::Response> PlainRelay::refuse(Tick now, const Visit& visit) {
       (inside == 0 && rooms_.size() >= settings_.max_rooms)) {
     return http::text_response(503, "the server is full\n");
   }
+  if (inside == 0 && !rooms_.may_open(SourceMark(visit.source))) {
+    return http::text_response(429, "too many rooms were opened from your address\n");
+  }
   return std::nullopt;
 }
 
@@ -72,7 +79,10 @@ Endpoint::Tag PlainRelay::on_open(Tick, ConnectionHandle connection, const Visit
   if (socket != nullptr) {
     socket->connection = connection;
     socket->room = place_of(visit.request).key;
-    if (rooms_.join(socket->room, handle) == Groups<Socket>::Outcome::kJoined) return handle.pack();
+    if (rooms_.join(socket->room, handle, SourceMark(visit.source)) ==
+        Groups<Socket>::Outcome::kJoined) {
+      return handle.pack();
+    }
     sockets_.erase(handle);
   }
   // Full meanwhile: refuse() had left room.

@@ -10,9 +10,9 @@
 
 #include "base/slab.h"
 #include "signaling/endpoint.h"
+#include "signaling/gate.h"
 #include "signaling/groups.h"
 #include "signaling/pace.h"
-#include "signaling/room_tokens.h"
 
 namespace turnpike::signaling {
 
@@ -28,12 +28,12 @@ class PlainRelay final : public Endpoint {
   static constexpr std::size_t kMaxRoomName = 128;  // bytes of `?room=`
   static constexpr std::size_t kMaxPath = 256;      // bytes
 
-  // `tokens` outlives it.
-  PlainRelay(Settings settings, Wire& wire, const RoomTokens& tokens);
+  PlainRelay(Settings settings, Wire& wire, Gate& gate);
   ~PlainRelay() override;
 
-  // Endpoint. Refuses before the handshake: 401 without a token that opens the room, 503 where the
-  // room is full, 400 for a room name that is none.
+  // Endpoint. Refuses before the handshake: 401 without a token that opens the room, 429 to a
+  // source of too many wrong tokens or rooms, 503 where the room is full, 400 for a room name that
+  // is none.
   std::size_t max_message() const override { return kMaxMessage; }
   std::optional<http::Response> refuse(Tick now, const Visit& visit) override;
   Tag on_open(Tick now, ConnectionHandle connection, const Visit& visit) override;
@@ -47,7 +47,7 @@ class PlainRelay final : public Endpoint {
   struct Socket;
   Wire& wire_;
   const Settings settings_;
-  const RoomTokens& tokens_;
+  Gate& gate_;
   Slab<Socket> sockets_;
   Groups<Socket> rooms_;
 };

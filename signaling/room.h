@@ -13,6 +13,7 @@
 #include "base/timer_wheel.h"
 #include "signaling/dialect.h"
 #include "signaling/peer.h"
+#include "signaling/source_shares.h"
 
 namespace turnpike::signaling {
 
@@ -53,8 +54,9 @@ class ReplayQueue {
 struct Member {
   Timer timer;  // present: credentials are renewed; away: the resume window ends
   RoomHandle room;
-  std::string id;    // public
-  std::string name;  // what it calls itself
+  SourceMark source;  // it came from there last
+  std::string id;     // public
+  std::string name;   // what it calls itself
   std::array<std::uint8_t, 16> secret{};
   PeerHandle peer;  // empty: away
   const Dialect* dialect = nullptr;
@@ -76,6 +78,7 @@ struct Room {
   static constexpr std::size_t kMaxMemberName = 64;  // characters
 
   std::string name;
+  SourceMark opener;
   std::vector<MemberHandle> members;  // in the order of joining
   std::uint64_t next_order = 1;
 };

@@ -145,6 +145,8 @@ std::string_view to_sentence(TokenFault fault) {
       return "the room token is not valid yet";
     case TokenFault::kNoRoom:
       return "the room token names no room";
+    case TokenFault::kTooManyWrong:
+      return "too many wrong tokens came from your address; wait a minute";
   }
   return "";
 }

@@ -35,7 +35,8 @@ enum class TokenFault : std::uint8_t {
   kForged,     // signature or algorithm is wrong
   kExpired,
   kNotYet,
-  kNoRoom,  // names no room at all
+  kNoRoom,        // names no room at all
+  kTooManyWrong,  // came from this source: not looked at (gate.h)
 };
 std::string_view to_sentence(TokenFault fault);
 

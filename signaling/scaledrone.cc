@@ -57,6 +57,7 @@ std::string_view token_error(std::string_view token, TokenFault fault) {
 
 struct ScaleDrone::Socket {
   ConnectionHandle connection;
+  IpAddress source;
   std::string channel;  // empty: no handshake yet
   std::string id;
   std::string member;  // as the others are told: {"id":...}
@@ -70,6 +71,7 @@ struct ScaleDrone::Socket {
 struct ScaleDrone::Room {
   std::string key;
   std::string name;  // as JSON
+  SourceMark opener;
   bool observable = false;
   std::vector<SocketHandle> members;  // in the order of joining
   std::deque<std::string> history;    // of each message what follows "room" or "index"
@@ -82,11 +84,12 @@ struct ScaleDrone::Request {
   std::string callback;  // as JSON; empty: no answer is wanted. The first one is 0.
 };
 
-ScaleDrone::ScaleDrone(Settings settings, Wire& wire, Random& random, const RoomTokens& tokens)
+ScaleDrone::ScaleDrone(Settings settings, Wire& wire, Random& random, Gate& gate)
     : settings_(std::move(settings)),
       wire_(wire),
       random_(random),
-      tokens_(tokens),
+      gate_(gate),
+      history_shares_(settings_.max_history_of_source),
       sockets_(settings_.max_sockets),
       rooms_(settings_.max_rooms) {}
 
@@ -100,9 +103,10 @@ Endpoint::Tag ScaleDrone::on_open(Tick now, ConnectionHandle connection, const V
     return 0;
   }
   socket->connection = connection;
-  if (tokens_.required()) {
+  socket->source = visit.source;
+  if (gate_.asks()) {
     const auto token = http::query_value(visit.request.query(), "token");
-    auto grant = tokens_.judge(token.value_or(""), now.wall);
+    auto grant = gate_.judge(now, visit.source, token.value_or(""));
     if (grant) socket->grant = std::move(*grant);
   }
   return handle.pack();
@@ -157,16 +161,16 @@ void ScaleDrone::handshake(Socket& socket, const Request& request) {
   std::string text = "{";
   if (!request.callback.empty()) text.append(R"("callback":)").append(request.callback).append(",");
   text.append(R"("client_id":")").append(socket.id).append("\"");
-  if (tokens_.required() && !socket.grant) text.append(R"(,"require_auth":true)");
+  if (gate_.asks() && !socket.grant) text.append(R"(,"require_auth":true)");
   send(socket, text.append("}"));
 }
 
 void ScaleDrone::authenticate(Tick now, Socket& socket, const Request& request) {
   if (socket.channel.empty()) return answer(socket, request, "The handshake comes first");
-  if (!tokens_.required()) return answer(socket, request);
+  if (!gate_.asks()) return answer(socket, request);
   const auto text = request.object.find("token");
   const std::string token = (text ? json_string(*text) : std::nullopt).value_or(std::string());
-  auto grant = tokens_.judge(token, now.wall);
+  auto grant = gate_.judge(now, socket.source, token);
   if (!grant) {
     answer(socket, request, token_error(token, grant.error()));
     if (++socket.wrong_tokens >= kMaxWrongTokens) {
@@ -197,7 +201,10 @@ void ScaleDrone::subscribe(Tick now, SocketHandle handle, Socket& socket, const 
   if (socket.rooms.size() >= kMaxSubscriptions) {
     return answer(socket, request, "Too many rooms for one client");
   }
-  const RoomHandle place = standing ? standing : open_room(socket.channel, *name);
+  if (!standing && !gate_.rooms().has(SourceMark(socket.source))) {
+    return answer(socket, request, "Too many rooms from your address");
+  }
+  const RoomHandle place = standing ? standing : open_room(socket, *name);
   Room* room = rooms_.find(place);
   if (room == nullptr) return answer(socket, request, "Too many rooms");
   if (room->members.size() >= std::max<std::size_t>(settings_.room_size, 1)) {
@@ -248,7 +255,7 @@ void ScaleDrone::unsubscribe(SocketHandle handle, Socket& socket, const Request&
 }
 
 bool ScaleDrone::admits(Tick now, const Socket& socket, std::string_view room) const {
-  if (!tokens_.required()) return true;
+  if (!gate_.asks()) return true;
   if (!socket.grant || !socket.grant->admits(room)) return false;
   return !socket.grant->expires || now.wall < *socket.grant->expires + RoomTokens::kLeeway;
 }
@@ -276,11 +283,13 @@ ScaleDrone::RoomHandle ScaleDrone::find_room(std::string_view key) const {
   return found == names_.end() ? RoomHandle{} : found->second;
 }
 
-ScaleDrone::RoomHandle ScaleDrone::open_room(std::string_view channel, std::string_view name) {
+ScaleDrone::RoomHandle ScaleDrone::open_room(const Socket& opener, std::string_view name) {
   const RoomHandle handle = rooms_.emplace();
   Room* room = rooms_.find(handle);
   if (room == nullptr) return {};
-  room->key = room_key(channel, name);
+  room->opener = SourceMark(opener.source);
+  gate_.rooms().take(room->opener);
+  room->key = room_key(opener.channel, name);
   append_json_string(room->name, name);
   room->observable = name.starts_with(kObservable);
   names_.emplace(room->key, handle);
@@ -334,7 +343,8 @@ void ScaleDrone::leave(SocketHandle handle, const Socket& socket, RoomHandle pla
   std::erase(room->members, handle);
   announce(*room, "observable_member_leave", socket, handle);
   if (!room->members.empty()) return;
-  history_bytes_ -= room->history_bytes;
+  while (!room->history.empty()) forget_first(*room);
+  gate_.rooms().give_back(room->opener);
   names_.erase(room->key);
   rooms_.erase(place);
 }
@@ -354,18 +364,24 @@ void ScaleDrone::remember(Room& room, std::string tail) {
   const std::size_t most = std::min(kMaxRoomHistory, settings_.max_history);
   const auto has_space = [&] {
     return room.history.size() < kMaxHistory && room.history_bytes + tail.size() <= most &&
-           history_bytes_ + tail.size() <= settings_.max_history;
+           history_bytes_ + tail.size() <= settings_.max_history &&
+           history_shares_.has(room.opener, tail.size());
   };
   // What a room remembers is without gaps: it gives up its own oldest, or has no memory at all.
-  while (!has_space() && !room.history.empty()) {
-    room.history_bytes -= room.history.front().size();
-    history_bytes_ -= room.history.front().size();
-    room.history.pop_front();
-  }
+  while (!has_space() && !room.history.empty()) forget_first(room);
   if (!has_space()) return;
+  history_shares_.take(room.opener, tail.size());
   room.history_bytes += tail.size();
   history_bytes_ += tail.size();
   room.history.push_back(std::move(tail));
+}
+
+void ScaleDrone::forget_first(Room& room) {
+  const std::size_t size = room.history.front().size();
+  room.history_bytes -= size;
+  history_bytes_ -= size;
+  history_shares_.give_back(room.opener, size);
+  room.history.pop_front();
 }
 
 // --- to the clients ---

@@ -19,9 +19,9 @@
 #include "base/random.h"
 #include "base/slab.h"
 #include "signaling/endpoint.h"
+#include "signaling/gate.h"
 #include "signaling/groups.h"
 #include "signaling/json_text.h"
-#include "signaling/room_tokens.h"
 
 namespace turnpike::signaling {
 
@@ -32,7 +32,8 @@ class ScaleDrone final : public Endpoint {
     std::uint32_t room_size = 64;
     std::uint32_t max_sockets = 65536;
     std::uint32_t max_rooms = 16384;
-    std::size_t max_history = 64u << 20;  // bytes that all rooms remember together
+    std::size_t max_history = 64u << 20;              // bytes that all rooms remember together
+    std::uint32_t max_history_of_source = 16u << 20;  // and those that one source prefix opened
   };
   static constexpr std::size_t kMaxMessage = 64 * 1024;
   static constexpr std::size_t kMaxName = 128;                // bytes of a channel or room
@@ -42,8 +43,7 @@ class ScaleDrone final : public Endpoint {
   static constexpr std::size_t kMaxHistory = 100;             // messages of one room
   static constexpr std::size_t kMaxRoomHistory = 256 * 1024;  // bytes of one room
 
-  // `tokens` outlives it.
-  ScaleDrone(Settings settings, Wire& wire, Random& random, const RoomTokens& tokens);
+  ScaleDrone(Settings settings, Wire& wire, Random& random, Gate& gate);
   ~ScaleDrone() override;
 
   // Endpoint
@@ -77,13 +77,15 @@ class ScaleDrone final : public Endpoint {
               std::size_t recipients = 1);
 
   RoomHandle find_room(std::string_view key) const;
-  RoomHandle open_room(std::string_view channel, std::string_view name);
+  // Empty when there is no place for another one.
+  RoomHandle open_room(const Socket& opener, std::string_view name);
   static std::size_t wanted_history(const JsonObject& request);
   std::size_t cost_of_joining(const Socket& socket, RoomHandle room, std::size_t history) const;
   void welcome(const Socket& socket, const Room& room, std::size_t history);
   void leave(SocketHandle handle, const Socket& socket, RoomHandle room);
   void announce(const Room& room, std::string_view what, const Socket& about, SocketHandle handle);
   void remember(Room& room, std::string tail);
+  void forget_first(Room& room);
 
   static void describe(Socket& socket);
   void answer(const Socket& socket, const Request& request, std::string_view error = {});
@@ -92,7 +94,8 @@ class ScaleDrone final : public Endpoint {
   const Settings settings_;
   Wire& wire_;
   Random& random_;
-  const RoomTokens& tokens_;
+  Gate& gate_;
+  SourceShares history_shares_;
   Slab<Socket> sockets_;
   Slab<Room> rooms_;
   boost::unordered_flat_map<std::string, RoomHandle, NameHash, std::equal_to<>> names_;

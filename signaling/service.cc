@@ -10,18 +10,19 @@ namespace turnpike::signaling {
 
 Service::Core::Core(Settings settings, Random& random, Revoke revoke)
     : settings_(std::move(settings)),
+      gate_(tokens()),
       minter_(settings_.secret, settings_.ice_urls),
       signer_(settings_.secret),
       carrier_({settings_.allowed_origins, settings_.trusted_proxies}, *this),
-      native_({settings_.open_rooms, settings_.room_tokens.get()},
+      native_({settings_.open_rooms, &gate_},
               {carrier_, random, minter_, signer_, std::move(revoke)}),
       api_({settings_.api_keys, settings_.public_url, minter_, signer_, native_.hub(), random,
             settings_.room_tokens.get()}),
-      events_({.socketio = {}, .lobby_size = settings_.lobby_size}, carrier_, random, tokens()),
-      plain_({.lobby_size = settings_.lobby_size}, carrier_, tokens()),
-      scaledrone_({}, carrier_, random, tokens()),
-      peerjs_({}, carrier_, random, tokens()),
-      ywebrtc_({}, carrier_, tokens()) {
+      events_({.socketio = {}, .lobby_size = settings_.lobby_size}, carrier_, random, gate_),
+      plain_({.lobby_size = settings_.lobby_size}, carrier_, gate_),
+      scaledrone_({}, carrier_, random, gate_),
+      peerjs_({}, carrier_, random, gate_),
+      ywebrtc_({}, carrier_, gate_) {
   for (Endpoint* endpoint : std::initializer_list<Endpoint*>{&native_, &events_.server(), &plain_,
                                                              &scaledrone_, &peerjs_, &ywebrtc_}) {
     carrier_.add(*endpoint);

@@ -10,6 +10,7 @@
 #include "signaling/api.h"
 #include "signaling/assets.h"
 #include "signaling/credential_views.h"
+#include "signaling/gate.h"
 #include "signaling/native_endpoint.h"
 #include "signaling/peerjs.h"
 #include "signaling/plain.h"
@@ -55,6 +56,7 @@ class Service::Core final : public Routes {
 
   const Settings settings_;
   const RoomTokens open_;  // where none are asked
+  Gate gate_;
   Minter minter_;
   InvitationSigner signer_;
   Carrier carrier_;

@@ -17,6 +17,13 @@ std::string index_key(std::string_view name_space, std::string_view id) {
   return key.append(id);
 }
 
+// Control characters would end a packet where payloads are separated by one of them (U+001E).
+bool is_namespace(std::string_view name) {
+  return name.size() <= Server::kMaxNamespaceName &&
+         std::none_of(name.begin(), name.end(),
+                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
 }  // namespace
 
 Server::Core::Core(const Settings& settings, Wire& wire, Random& random, Server& server,
@@ -28,6 +35,8 @@ Server::Core::Core(const Settings& settings, Wire& wire, Random& random, Server&
       clients_(settings.engine.max_sessions),
       sockets_(settings.max_sockets),
       rooms_(settings.rooms),
+      kept_shares_(settings.max_kept_of_source),
+      away_(settings.away),
       engine_(settings.engine, wire, random, server) {}
 
 Server::Core::~Core() = default;
@@ -165,8 +174,11 @@ void Server::Core::take_packet(Tick now, ClientHandle handle, Client& client, co
                                std::span<const std::string_view> attachments) {
   const bool strict = client.version == engineio::Version::k4;
   const SocketHandle socket = socket_on(client, packet.name_space);
-  if (packet.type == Type::kConnect || packet.type == Type::kDisconnect) {
-    if (client.pace.judge(now.mono, packet.payload.size()) != Pace::Judgement::kPass) {
+  const bool is_event = packet.type == Type::kEvent || packet.type == Type::kBinaryEvent;
+  if (!is_event || !socket) {  // events are the application's to judge
+    const auto judgement = client.pace.judge(now.mono, packet.payload.size());
+    const bool makes = packet.type == Type::kConnect || packet.type == Type::kDisconnect;
+    if (judgement == Pace::Judgement::kAbuse || (makes && judgement != Pace::Judgement::kPass)) {
       return fail(now, client);
     }
   }
@@ -208,6 +220,7 @@ void Server::Core::connect(Tick now, ClientHandle handle, const Packet& packet) 
   const std::string_view name_space = packet.name_space;
   const bool has_auth = client.version == engineio::Version::k4 && !packet.payload.empty();
   Greeting greeting{.version = client.version,
+                    .source = engine_.source(client.session),
                     .name_space = name_space,
                     .auth = has_auth ? packet.payload : std::string_view("{}"),
                     .query = client.query,
@@ -218,13 +231,13 @@ void Server::Core::connect(Tick now, ClientHandle handle, const Packet& packet) 
     // Waits for ever, as on the servers that these clients know.
     if (!greeting.main) return;
   }
-  if (client.sockets.size() >= kMaxNamespaces || name_space.size() > kMaxNamespaceName) {
+  if (client.sockets.size() >= kMaxNamespaces || !is_namespace(name_space)) {
     return reject(now, client, name_space, {"Invalid namespace", {}});
   }
   if (const auto refusal = application_.refuse(now, greeting)) {
     return reject(now, client, name_space, *refusal);
   }
-  if (has_auth && recover(now, handle, name_space, packet.payload)) return;
+  if (has_auth && recover(now, handle, greeting)) return;
   // What was recovered in vain may have taken the client along.
   Client* still = clients_.find(handle);
   if (still == nullptr || still->closing) return;
@@ -246,6 +259,7 @@ SocketHandle Server::Core::make_socket(ClientHandle handle, const Client& client
   Socket* socket = sockets_.find(made);
   if (socket == nullptr) return {};
   socket->client = handle;
+  socket->source = SourceMark(engine_.source(client.session));
   socket->version = client.version;
   socket->name_space = name_space;
   if (client.version == engineio::Version::k4) {
@@ -310,11 +324,14 @@ void Server::Core::end_socket(Tick now, SocketHandle handle) {
   }
   socket->gone = true;
   socket->timer.disarm();
-  if (socket->away) --away_;
+  if (socket->away) no_longer_away(*socket, handle);
   detach(*socket, handle);
   by_id_.erase(index_key(socket->name_space, socket->id));
   by_pid_.erase(socket->pid);
-  if (socket->history) kept_total_ -= socket->history->bytes;
+  if (socket->history) {
+    kept_total_ -= socket->history->bytes;
+    kept_shares_.give_back(socket->source, socket->history->bytes);
+  }
   socket->history.reset();
   application_.on_disconnect(now, handle, socket->tag);
   for (const std::string& room : socket->rooms) rooms_.leave(room, handle);
@@ -324,15 +341,24 @@ void Server::Core::end_socket(Tick now, SocketHandle handle) {
 void Server::Core::lose(Tick now, SocketHandle handle, bool may_return) {
   Socket* socket = find_live(handle);
   if (socket == nullptr) return;
-  if (!may_return || socket->pid.empty() || away_ >= kMaxAway ||
-      !application_.keeps(now, handle, socket->tag)) {
+  if (!may_return || socket->pid.empty() || !application_.keeps(now, handle, socket->tag)) {
     return end_socket(now, handle);
   }
+  if (const auto first = away_.first_to_yield(socket->source)) {
+    end_socket(now, SocketHandle::unpack(*first));
+    socket = find_live(handle);
+    if (socket == nullptr) return;
+  }
+  const MonoTime until = now.mono + settings_.recovery_window;
+  if (!away_.add({socket->source, until, handle.pack()})) return end_socket(now, handle);
   detach(*socket, handle);
   socket->away = true;
-  ++away_;
   socket->lost_at = broadcasts_;
-  wheel_.arm(socket->timer, now.mono + settings_.recovery_window);
+  wheel_.arm(socket->timer, until);
+}
+
+void Server::Core::no_longer_away(const Socket& socket, SocketHandle handle) {
+  away_.remove({socket.source, socket.timer.deadline(), handle.pack()});
 }
 
 void Server::Core::disconnect(Tick now, SocketHandle handle) {
@@ -400,6 +426,11 @@ JoinOutcome Server::join(SocketHandle socket, std::string_view room) {
 }
 bool Server::leave(SocketHandle socket, std::string_view room) {
   return core_->leave(socket, room);
+}
+std::span<const std::string> Server::rooms_of(SocketHandle socket) const {
+  const Socket* found = core_->find_any(socket);
+  if (found == nullptr) return {};
+  return found->rooms;
 }
 bool Server::contains(std::string_view room, SocketHandle socket) const {
   return core_->rooms().contains(room, socket);

@@ -20,6 +20,7 @@
 
 #include "base/random.h"
 #include "base/slab.h"
+#include "signaling/away_list.h"
 #include "signaling/endpoint.h"
 #include "signaling/engineio.h"
 #include "signaling/groups.h"
@@ -33,6 +34,7 @@ using JoinOutcome = Groups<Socket>::Outcome;
 // How a client asks for a namespace; borrowed for the call.
 struct Greeting {
   engineio::Version version;
+  IpAddress source;                  // the prefix
   std::string_view name_space;       // "/", "/chat"
   std::string_view auth;             // the CONNECT packet's JSON object; "{}" when there is none
   std::string_view query;            // of the address that opened the session, still encoded
@@ -72,6 +74,11 @@ class Application {
   // kept, so that the client can come back as the same one; false: on_disconnect follows. Only
   // asked where the client can (protocol 5, Settings::recovery_window).
   virtual bool keeps(Tick, SocketHandle, std::uint64_t /*tag*/) { return false; }
+  // A client comes back as this socket, with a greeting of its own, which refuse() let pass. False:
+  // it becomes a new one, and on_disconnect of the old one follows.
+  virtual bool may_return(Tick, SocketHandle, std::uint64_t /*tag*/, const Greeting&) {
+    return true;
+  }
   // The last call about this socket; it is still in its rooms, and nothing reaches it any more.
   virtual void on_disconnect(Tick now, SocketHandle socket, std::uint64_t tag) = 0;
 };
@@ -82,6 +89,8 @@ struct Settings {
   milliseconds recovery_window{120'000};  // zero: nothing is ever recovered
   std::uint32_t max_sockets = 131072;     // in all namespaces, those that are away included
   Groups<Socket>::Limits rooms;
+  AwayList::Limits away;  // sockets whose connection is lost; who went first ends early
+  std::uint32_t max_kept_of_source = 16u << 20;  // bytes that are kept for sockets of one prefix
 };
 
 class Server final : public Endpoint, private engineio::Application {
@@ -97,7 +106,6 @@ class Server final : public Endpoint, private engineio::Application {
   static constexpr std::size_t kMaxKept = 256;
   static constexpr std::size_t kMaxKeptBytes = 256u << 10;
   static constexpr std::size_t kMaxKeptTotal = 64u << 20;
-  static constexpr std::uint32_t kMaxAway = 16384;  // sockets whose connection is lost
 
   // `application` may be the owner of the server: it is not called before the first request.
   Server(Settings settings, Wire& wire, Random& random, socketio::Application& application);
@@ -140,6 +148,8 @@ class Server final : public Endpoint, private engineio::Application {
   JoinOutcome join(SocketHandle socket, std::string_view room);
   bool leave(SocketHandle socket, std::string_view room);
   bool contains(std::string_view room, SocketHandle socket) const;
+  // Of one socket; until its next join or leave.
+  std::span<const std::string> rooms_of(SocketHandle socket) const;
   // Until the next join, leave or disconnect; in the order of joining.
   std::span<const SocketHandle> members(std::string_view room) const;
 

@@ -68,6 +68,7 @@ struct Socket {
 
   ClientHandle client;  // stale while it is away
   engineio::Version version = engineio::Version::k4;
+  SourceMark source;  // of the client that it began with
   bool away = false;
   bool gone = false;            // the application is hearing of its end
   bool arriving = false;        // it is hearing of its beginning, and its tag is not known yet
@@ -149,12 +150,14 @@ class Server::Core {
 
   // --- socketio_rooms.cc: recovery ---
   // True: the socket that `pid` names lives on in this client and knows what it missed.
-  bool recover(Tick now, ClientHandle handle, std::string_view name_space, std::string_view auth);
+  bool recover(Tick now, ClientHandle handle, const Greeting& greeting);
   // Which broadcasts were missed: those after this number. nullopt: some are not known any more.
   std::optional<std::uint64_t> last_seen(const Socket& socket,
                                          const std::optional<std::string>& offset) const;
   void keep(Socket& socket, const std::shared_ptr<const Broadcast>& broadcast);
-  void forget_first(History& history);
+  bool may_keep(const Socket& socket, const History& history, std::size_t size) const;
+  void forget_first(const Socket& socket, History& history);
+  void no_longer_away(const Socket& socket, SocketHandle handle);
   std::string offset_text(std::uint64_t number) const;
 
   void send_packet(Tick now, std::span<const engineio::SessionHandle> sessions,
@@ -173,7 +176,8 @@ class Server::Core {
   std::uint64_t broadcasts_ = 0;  // the number of the last one
   std::size_t kept_total_ = 0;
   std::size_t unfinished_total_ = 0;
-  std::uint32_t away_ = 0;
+  SourceShares kept_shares_;
+  AwayList away_;
   engineio::Server engine_;  // the last: its sessions end first
 };
 

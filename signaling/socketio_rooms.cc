@@ -12,7 +12,7 @@ JoinOutcome Server::Core::join(SocketHandle handle, std::string_view room) {
   if (socket == nullptr || room.size() > kMaxRoomName) return JoinOutcome::kTooMany;
   if (rooms_.contains(room, handle)) return JoinOutcome::kAlreadyIn;
   if (socket->rooms.size() >= kMaxRoomsPerSocket) return JoinOutcome::kTooMany;
-  const JoinOutcome outcome = rooms_.join(room, handle);
+  const JoinOutcome outcome = rooms_.join(room, handle, socket->source);
   if (outcome == JoinOutcome::kJoined) socket->rooms.emplace_back(room);
   return outcome;
 }
@@ -28,12 +28,18 @@ std::string Server::Core::offset_text(std::uint64_t number) const {
   return "o-" + run_ + "-" + std::to_string(number);
 }
 
-void Server::Core::forget_first(History& history) {
+void Server::Core::forget_first(const Socket& socket, History& history) {
   const std::size_t size = history.entries.front().broadcast->size + History::kCost;
   history.forgotten = history.entries.front().number;
   history.entries.pop_front();
   history.bytes -= size;
   kept_total_ -= size;
+  kept_shares_.give_back(socket.source, size);
+}
+
+bool Server::Core::may_keep(const Socket& socket, const History& history, std::size_t size) const {
+  return history.bytes + size <= kMaxKeptBytes && kept_total_ + size <= kMaxKeptTotal &&
+         kept_shares_.has(socket.source, size);
 }
 
 void Server::Core::keep(Socket& socket, const std::shared_ptr<const Broadcast>& broadcast) {
@@ -42,17 +48,17 @@ void Server::Core::keep(Socket& socket, const std::shared_ptr<const Broadcast>& 
   const std::size_t size = broadcast->size + History::kCost;
   // A reader that knows offsets up to here can still be told what follows.
   while (!history.entries.empty() &&
-         (history.entries.size() >= kMaxKept || history.bytes + size > kMaxKeptBytes ||
-          kept_total_ + size > kMaxKeptTotal)) {
-    forget_first(history);
+         (history.entries.size() >= kMaxKept || !may_keep(socket, history, size))) {
+    forget_first(socket, history);
   }
-  if (history.bytes + size > kMaxKeptBytes || kept_total_ + size > kMaxKeptTotal) {
+  if (!may_keep(socket, history, size)) {
     history.forgotten = broadcasts_;
     return;
   }
   history.entries.push_back({broadcasts_, broadcast});
   history.bytes += size;
   kept_total_ += size;
+  kept_shares_.take(socket.source, size);
 }
 
 std::optional<std::uint64_t> Server::Core::last_seen(
@@ -71,9 +77,8 @@ std::optional<std::uint64_t> Server::Core::last_seen(
   return seen;
 }
 
-bool Server::Core::recover(Tick now, ClientHandle handle, std::string_view name_space,
-                           std::string_view auth) {
-  const auto object = JsonObject::parse(auth);
+bool Server::Core::recover(Tick now, ClientHandle handle, const Greeting& greeting) {
+  const auto object = JsonObject::parse(greeting.auth);
   if (!recovers() || !object) return false;
   const auto text_of = [&object](std::string_view name) {
     const auto value = object->find(name);
@@ -84,7 +89,7 @@ bool Server::Core::recover(Tick now, ClientHandle handle, std::string_view name_
   if (found == by_pid_.end()) return false;
   const SocketHandle old = found->second;
   Socket* socket = find_live(old);
-  if (socket == nullptr || socket->name_space != name_space) return false;
+  if (socket == nullptr || socket->name_space != greeting.name_space) return false;
   if (!socket->away) {
     // The client has noticed before we did. Its old session is not worth waiting for.
     socket->lost_at = broadcasts_;
@@ -97,13 +102,14 @@ bool Server::Core::recover(Tick now, ClientHandle handle, std::string_view name_
   }
   Client* client = clients_.find(handle);
   const auto seen = last_seen(*socket, text_of("offset"));
-  if (!seen || client == nullptr || client->closing) {
+  if (!seen || client == nullptr || client->closing ||
+      !application_.may_return(now, old, socket->tag, greeting)) {
     end_socket(now, old);
     return false;
   }
+  no_longer_away(*socket, old);
   socket->client = handle;
   socket->away = false;
-  --away_;
   socket->timer.disarm();
   client->sockets.push_back(old);
   client->timer.disarm();

@@ -24,6 +24,10 @@ std::string room_key(Kind kind, std::string_view name_space, std::string_view na
   return key.append(name);
 }
 
+std::string_view room_of_key(std::string_view key) {
+  return key.substr(std::min(key.find('\n') + 1, key.size()));
+}
+
 // A room's name is the string form of whatever JSON value the page calls it by.
 std::optional<std::string> room_name(std::string_view value) {
   if (value.size() > TutorialEvents::kMaxRoomText) return std::nullopt;
@@ -52,6 +56,7 @@ std::string query_room(const socketio::Greeting& greeting) {
 
 constexpr std::string_view kNotAdmitted = "the token is not for this room, or has expired";
 constexpr std::string_view kNoRoomLeft = "the room is full";
+constexpr std::string_view kTooManyRooms = "too many rooms were opened from your address";
 constexpr std::string_view kBadRoom = "a room's name has at most 256 bytes";
 
 // For templates, which take no literals.
@@ -75,14 +80,14 @@ struct TutorialEvents::Visitor {
   std::vector<Seat> seats;         // in rooms of 003
 };
 
-TutorialEvents::TutorialEvents(Settings settings, Wire& wire, Random& random,
-                               const RoomTokens& tokens)
-    : settings_([&settings] {
+TutorialEvents::TutorialEvents(Settings settings, Wire& wire, Random& random, Gate& gate)
+    : settings_([&settings, &gate] {
         auto& members = settings.socketio.rooms.members;
         members = std::max<std::size_t>({members, kMaxMembers, settings.lobby_size});
+        settings.socketio.rooms.shares = &gate.rooms();
         return settings;
       }()),
-      tokens_(tokens),
+      gate_(gate),
       visitors_(settings_.socketio.max_sockets),
       server_(settings_.socketio, wire, random, *this) {}
 
@@ -92,8 +97,8 @@ TutorialEvents::~TutorialEvents() = default;
 
 std::optional<socketio::Refusal> TutorialEvents::refuse(Tick now,
                                                         const socketio::Greeting& greeting) {
-  if (!tokens_.required()) return std::nullopt;
-  const auto grant = tokens_.judge(token_of(greeting), now.wall);
+  if (!gate_.asks()) return std::nullopt;
+  const auto grant = gate_.judge(now, greeting.source, token_of(greeting));
   if (grant) return std::nullopt;
   return socketio::Refusal{std::string(to_sentence(grant.error())), {}};
 }
@@ -103,8 +108,8 @@ std::uint64_t TutorialEvents::on_connect(Tick now, SocketHandle socket,
   const VisitorHandle handle = visitors_.emplace();
   Visitor* visitor = visitors_.find(handle);
   if (visitor == nullptr) return 0;  // the server has no more sockets than these
-  if (tokens_.required()) {
-    if (auto grant = tokens_.judge(token_of(greeting), now.wall))
+  if (gate_.asks()) {
+    if (auto grant = gate_.judge(now, greeting.source, token_of(greeting)))
       visitor->grant = std::move(*grant);
   }
   // Clients of protocol 4 are on "/" whether they want or not. Who asks for another namespace is
@@ -126,6 +131,21 @@ std::uint64_t TutorialEvents::on_connect(Tick now, SocketHandle socket,
 bool TutorialEvents::keeps(Tick, SocketHandle, std::uint64_t tag) {
   const Visitor* visitor = visitors_.find(VisitorHandle::unpack(tag));
   return visitor != nullptr && visitor->rooms > 0 && visitor->seats.empty();
+}
+
+// With the token that it shows now, which must open the rooms that it is in.
+bool TutorialEvents::may_return(Tick now, SocketHandle socket, std::uint64_t tag,
+                                const socketio::Greeting& greeting) {
+  Visitor* visitor = visitors_.find(VisitorHandle::unpack(tag));
+  if (visitor == nullptr) return false;
+  if (!gate_.asks()) return true;
+  auto grant = gate_.judge(now, greeting.source, token_of(greeting));
+  if (!grant) return false;
+  for (const std::string& key : server_.rooms_of(socket)) {
+    if (!grant->admits(room_of_key(key))) return false;
+  }
+  visitor->grant = std::move(*grant);
+  return true;
 }
 
 void TutorialEvents::on_disconnect(Tick now, SocketHandle socket, std::uint64_t tag) {
@@ -190,7 +210,7 @@ std::size_t TutorialEvents::others_in(std::string_view room, SocketHandle socket
 }
 
 bool TutorialEvents::admits(Tick now, const Visitor& visitor, std::string_view room) const {
-  if (!tokens_.required()) return true;
+  if (!gate_.asks()) return true;
   if (!visitor.grant || !visitor.grant->admits(room)) return false;
   const auto& expires = visitor.grant->expires;
   return !expires || now.wall < *expires + RoomTokens::kLeeway;
@@ -228,6 +248,7 @@ void TutorialEvents::join_room(Call& call) {
   if (full && !server_.contains(key, call.socket)) return answer(call, kNoRoomLeft);
   const socketio::JoinOutcome outcome = server_.join(call.socket, key);
   if (outcome == socketio::JoinOutcome::kJoined) ++call.visitor.rooms;
+  if (outcome == socketio::JoinOutcome::kTooManyOfSource) return answer(call, kTooManyRooms);
   const bool inside = server_.contains(key, call.socket);
   answer(call, inside ? std::string_view() : kNoRoomLeft);
 }
@@ -301,7 +322,7 @@ void TutorialEvents::to_socket(Call& call) {
   if (!target || target == call.socket) return;
   // An id is no way around a room that asks for a token.
   const std::string& lobby = call.visitor.lobby;
-  if (tokens_.required() && (lobby.empty() || !server_.contains(lobby, target))) return;
+  if (gate_.asks() && (lobby.empty() || !server_.contains(lobby, target))) return;
   if (!passes(call, 1)) return;
   const std::array<std::string_view, 1> args = {object->find("message").value_or("null")};
   server_.emit_all(call.now, {&target, 1},
@@ -331,9 +352,9 @@ void TutorialEvents::join_pair(Call& call) {
       server_.emit(call.now, call.socket, {.name = "full", .args = args});
       return answer(call, kNoRoomLeft);
     }
-    if (server_.join(call.socket, key) != socketio::JoinOutcome::kJoined) {
-      return answer(call, kNoRoomLeft);
-    }
+    const socketio::JoinOutcome outcome = server_.join(call.socket, key);
+    if (outcome == socketio::JoinOutcome::kTooManyOfSource) return answer(call, kTooManyRooms);
+    if (outcome != socketio::JoinOutcome::kJoined) return answer(call, kNoRoomLeft);
     call.visitor.seats.push_back({key, std::string(room)});
   }
   server_.emit(call.now, call.socket, {.name = "joined", .args = args});

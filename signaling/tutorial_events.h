@@ -14,8 +14,8 @@
 
 #include "base/random.h"
 #include "base/slab.h"
+#include "signaling/gate.h"
 #include "signaling/pace.h"
-#include "signaling/room_tokens.h"
 #include "signaling/socketio.h"
 
 namespace turnpike::signaling {
@@ -34,8 +34,7 @@ class TutorialEvents final : private socketio::Application {
   static constexpr std::size_t kMaxRoomText = 256;  // bytes of JSON; then it is ignored
   static constexpr std::size_t kMaxMembers = 64;    // of a room of 001
 
-  // `tokens` outlives it.
-  TutorialEvents(Settings settings, Wire& wire, Random& random, const RoomTokens& tokens);
+  TutorialEvents(Settings settings, Wire& wire, Random& random, Gate& gate);
   ~TutorialEvents() override;
 
   // For the routes of /socket.io/: on_request, upgrades, and the time.
@@ -66,6 +65,8 @@ class TutorialEvents final : private socketio::Application {
   void on_event(Tick now, socketio::SocketHandle socket, std::uint64_t tag,
                 const socketio::Event& event) override;
   bool keeps(Tick now, socketio::SocketHandle socket, std::uint64_t tag) override;
+  bool may_return(Tick now, socketio::SocketHandle socket, std::uint64_t tag,
+                  const socketio::Greeting& greeting) override;
   void on_disconnect(Tick now, socketio::SocketHandle socket, std::uint64_t tag) override;
 
   // Tutorial 001.
@@ -93,7 +94,7 @@ class TutorialEvents final : private socketio::Application {
   std::string own_id(socketio::SocketHandle socket) const;  // JSON text
 
   const Settings settings_;
-  const RoomTokens& tokens_;
+  Gate& gate_;
   Slab<Visitor> visitors_;
   socketio::Server server_;
 };

@@ -48,6 +48,7 @@ std::string with_clients(std::string_view text, const JsonObject& message, std::
 
 struct YWebrtc::Socket {
   ConnectionHandle connection;
+  SourceMark source;
   std::optional<RoomGrant> grant;  // of the token that was shown
   Pace pace;
   std::vector<std::string> topics;
@@ -57,12 +58,12 @@ struct YWebrtc::Socket {
   }
 };
 
-YWebrtc::YWebrtc(Settings settings, Wire& wire, const RoomTokens& tokens)
+YWebrtc::YWebrtc(Settings settings, Wire& wire, Gate& gate)
     : settings_(settings),
       wire_(wire),
-      tokens_(tokens),
+      gate_(gate),
       sockets_(settings.max_sockets),
-      topics_({settings.max_topics, settings.topic_size}) {}
+      topics_({settings.max_topics, settings.topic_size, &gate.rooms()}) {}
 
 YWebrtc::~YWebrtc() = default;
 
@@ -70,11 +71,12 @@ std::optional<http::Response> YWebrtc::refuse(Tick now, const Visit& visit) {
   if (sockets_.size() >= settings_.max_sockets) {
     return http::text_response(503, "too many connections\n");
   }
-  if (!tokens_.required()) return std::nullopt;
+  if (!gate_.asks()) return std::nullopt;
   const auto token = http::query_value(visit.request.query(), "token");
-  const auto grant = tokens_.judge(token.value_or(""), now.wall);
+  const auto grant = gate_.judge(now, visit.source, token.value_or(""));
   if (grant) return std::nullopt;
-  return http::text_response(401, std::string(to_sentence(grant.error())) + "\n");
+  const unsigned status = grant.error() == TokenFault::kTooManyWrong ? 429 : 401;
+  return http::text_response(status, std::string(to_sentence(grant.error())) + "\n");
 }
 
 Endpoint::Tag YWebrtc::on_open(Tick now, ConnectionHandle connection, const Visit& visit) {
@@ -85,10 +87,11 @@ Endpoint::Tag YWebrtc::on_open(Tick now, ConnectionHandle connection, const Visi
     return 0;
   }
   socket->connection = connection;
-  if (tokens_.required()) {
+  socket->source = SourceMark(visit.source);
+  if (gate_.asks()) {
     const auto token = http::query_value(visit.request.query(), "token");
     // Without a good one it has been refused; a grant of no room opens none.
-    socket->grant = tokens_.judge(token.value_or(""), now.wall).value_or(RoomGrant{});
+    socket->grant = gate_.judge(now, visit.source, token.value_or("")).value_or(RoomGrant{});
   }
   return handle.pack();
 }
@@ -139,7 +142,7 @@ void YWebrtc::subscribe(Tick now, SocketHandle handle, Socket& socket, const Jso
     // Topics are a table that everybody shares: each counts like a message.
     if (socket.pace.judge(now.mono, topic.size()) != Pace::Judgement::kPass) return;
     if (!socket.admits(topic, now.wall)) continue;
-    if (topics_.join(topic, handle) != Groups<Socket>::Outcome::kJoined) continue;
+    if (topics_.join(topic, handle, socket.source) != Groups<Socket>::Outcome::kJoined) continue;
     socket.topics.push_back(std::move(topic));
   }
 }

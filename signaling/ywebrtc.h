@@ -14,9 +14,9 @@
 
 #include "base/slab.h"
 #include "signaling/endpoint.h"
+#include "signaling/gate.h"
 #include "signaling/groups.h"
 #include "signaling/json_text.h"
-#include "signaling/room_tokens.h"
 
 namespace turnpike::signaling {
 
@@ -31,11 +31,11 @@ class YWebrtc final : public Endpoint {
   static constexpr std::size_t kMaxTopic = 256;   // bytes of its name
   static constexpr std::size_t kMaxTopics = 128;  // of one socket, and in one message
 
-  // `tokens` outlives it.
-  YWebrtc(Settings settings, Wire& wire, const RoomTokens& tokens);
+  YWebrtc(Settings settings, Wire& wire, Gate& gate);
   ~YWebrtc() override;
 
-  // Endpoint. Refuses before the handshake: 401 when a token is needed and none that is good came.
+  // Endpoint. Refuses before the handshake: 401 when a token is needed and none that is good came,
+  // 429 to a source of too many wrong ones.
   std::size_t max_message() const override { return kMaxMessage; }
   std::optional<http::Response> refuse(Tick now, const Visit& visit) override;
   Tag on_open(Tick now, ConnectionHandle connection, const Visit& visit) override;
@@ -55,7 +55,7 @@ class YWebrtc final : public Endpoint {
 
   const Settings settings_;
   Wire& wire_;
-  const RoomTokens& tokens_;
+  Gate& gate_;
   Slab<Socket> sockets_;
   Groups<Socket> topics_;
 };

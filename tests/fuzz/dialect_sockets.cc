@@ -139,30 +139,31 @@ void play(Endpoint& endpoint, CheckingWire& wire, std::string_view script) {
 
 void judge(std::uint8_t mood, std::string_view script) {
   const RoomTokens tokens = mood & 4 ? std::move(*RoomTokens::make({{}, {"open"}})) : RoomTokens();
+  Gate gate(tokens);
   SeededRandom random(mood);
   CheckingWire wire(mood % 4 != 3);
   switch (mood % 4) {
     case 0: {
-      ScaleDrone endpoint({.room_size = 4, .max_rooms = 8}, wire, random, tokens);
+      ScaleDrone endpoint({.room_size = 4, .max_rooms = 8}, wire, random, gate);
       play(endpoint, wire, script);
       CHECK(endpoint.socket_count() == 0 && endpoint.room_count() == 0);
       CHECK(endpoint.history_bytes() == 0);
       return;
     }
     case 1: {
-      PeerJs endpoint({.max_peers = 6}, wire, random, tokens);
+      PeerJs endpoint({.max_peers = 6}, wire, random, gate);
       play(endpoint, wire, script);
       CHECK(endpoint.peer_count() == 0 && endpoint.waiting_bytes() == 0);
       return;
     }
     case 2: {
-      YWebrtc endpoint({.topic_size = 4, .max_topics = 8}, wire, tokens);
+      YWebrtc endpoint({.topic_size = 4, .max_topics = 8}, wire, gate);
       play(endpoint, wire, script);
       CHECK(endpoint.socket_count() == 0 && endpoint.topic_count() == 0);
       return;
     }
     default: {
-      PlainRelay endpoint({.lobby_size = 3, .room_size = 4, .max_rooms = 4}, wire, tokens);
+      PlainRelay endpoint({.lobby_size = 3, .room_size = 4, .max_rooms = 4}, wire, gate);
       play(endpoint, wire, script);
       CHECK(endpoint.socket_count() == 0);
     }

@@ -12,7 +12,7 @@ using Texts = std::vector<std::string>;
 
 struct World {
   explicit World(PeerJs::Settings settings = {}, RoomTokens rooms = RoomTokens())
-      : tokens(std::move(rooms)), peerjs(std::move(settings), wire, random, tokens) {}
+      : tokens(std::move(rooms)), peerjs(std::move(settings), wire, random, gate) {}
   Client join(const std::string& id, const std::string& token = "t", Tick now = kStart) {
     return open(wire, peerjs, "/peerjs?key=peerjs&id=" + id + "&token=" + token, now);
   }
@@ -29,6 +29,7 @@ struct World {
   FakeWire wire;
   SeededRandom random{7};
   RoomTokens tokens;
+  Gate gate{tokens};
   PeerJs peerjs;
 };
 

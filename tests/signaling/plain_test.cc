@@ -23,7 +23,7 @@ class Plain : public ::testing::Test {
   explicit Plain(RoomTokens::Settings tokens = {})
       : tokens_(std::move(*RoomTokens::make(tokens))),
         relay_({.lobby_size = 8, .room_size = 3, .max_sockets = 20, .max_rooms = 6}, wire_,
-               tokens_) {}
+               gate_) {}
 
   Page open(std::string_view target) {
     http::Request request;
@@ -52,6 +52,7 @@ class Plain : public ::testing::Test {
 
   FakeWire wire_;
   RoomTokens tokens_;
+  Gate gate_{tokens_};
   PlainRelay relay_;
   Tick now_{MonoTime{seconds(1000)}, WallTime{seconds(1'700'000'000)}};
 };

@@ -12,7 +12,7 @@ using Texts = std::vector<std::string>;
 
 struct World {
   explicit World(ScaleDrone::Settings settings = {}, RoomTokens rooms = RoomTokens())
-      : tokens(std::move(rooms)), drone(std::move(settings), wire, random, tokens) {}
+      : tokens(std::move(rooms)), drone(std::move(settings), wire, random, gate) {}
 
   Client join(std::string_view room, std::string_view data = "null") {
     const Client client = greet(data);
@@ -44,6 +44,7 @@ struct World {
   FakeWire wire;
   SeededRandom random{7};
   RoomTokens tokens;
+  Gate gate{tokens};
   ScaleDrone drone;
   std::map<Endpoint::Tag, std::string> ids;
 };

@@ -36,6 +36,9 @@ class RecordingIo final : public socketio::Application {
     if (when_told) when_told(now, socket, event);
   }
   bool keeps(Tick, socketio::SocketHandle, std::uint64_t) override { return keeping; }
+  bool may_return(Tick, socketio::SocketHandle, std::uint64_t, const socketio::Greeting&) override {
+    return returning;
+  }
   void on_disconnect(Tick now, socketio::SocketHandle socket, std::uint64_t tag) override {
     EXPECT_EQ(sockets.at(tag - 1), socket);
     gone.push_back(tag);
@@ -45,6 +48,7 @@ class RecordingIo final : public socketio::Application {
   std::set<std::string> name_spaces = {"/", "/chat"};
   std::optional<socketio::Refusal> refusal;
   bool keeping = true;
+  bool returning = true;
   std::vector<std::string> asked, queries, events;
   std::vector<socketio::SocketHandle> sockets, mains;
   std::vector<std::uint64_t> gone;

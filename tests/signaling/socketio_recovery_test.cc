@@ -1,4 +1,5 @@
 // Clients of protocol 5 that lose their connection and come back as the same ones.
+#include "signaling/pace.h"
 #include "tests/signaling/socketio_app.h"
 
 namespace turnpike::signaling::testing {
@@ -11,6 +12,7 @@ using ::testing::SizeIs;
 
 class SocketIoRecovery : public SocketIoTest {
  protected:
+  explicit SocketIoRecovery(socketio::Settings settings = {}) : SocketIoTest(settings) {}
   static std::string offset_of(const std::string& packet) {
     const auto last = packet.rfind(",\"");
     return packet.substr(last + 2, packet.size() - last - 4);
@@ -210,7 +212,10 @@ TEST_F(SocketIoRecovery, BoundsWhatIsKeptForAllTogether) {
   const std::string large = "\"" + std::string(socketio::Server::kMaxKeptBytes - 256, 'x') + "\"";
   const std::size_t most = socketio::Server::kMaxKeptTotal / socketio::Server::kMaxKeptBytes;
   std::vector<Page> pages;
-  for (std::size_t i = 0; i < most + 2; ++i) pages.push_back(enter(4));
+  for (std::size_t i = 0; i < most + 2; ++i) {
+    source_ = IpAddress::v4(static_cast<std::uint32_t>(0xc0000200 + i / 32));
+    pages.push_back(enter(4));
+  }
   for (const Page& page : pages) cut(page);
   broadcast("a", {large});
   EXPECT_THAT(heard(come_back(pages.front(), "")), SizeIs(2));
@@ -226,6 +231,73 @@ TEST_F(SocketIoRecovery, ReplaysAttachmentsWithTheirEvent) {
                    {.name = "a", .args = args, .attachments = attachments});
   EXPECT_THAT(heard(come_back(page, "")),
               ElementsAre(page.first, R"(51-["a",{"_placeholder":true,"num":0}])", "<bin>bytes"));
+}
+
+TEST_F(SocketIoRecovery, AsksTheApplicationWhoMayReturn) {
+  const Page page = enter(4);
+  cut(page);
+  application_.returning = false;
+  EXPECT_NE(heard(come_back(page, "")).at(0), page.first);
+  EXPECT_THAT(application_.gone, ElementsAre(1));
+}
+
+class SocketIoCrowdAway : public SocketIoRecovery {
+ protected:
+  static socketio::Settings settings() {
+    socketio::Settings settings;
+    settings.away.of_source = 2;
+    settings.max_kept_of_source = 1000;
+    return settings;
+  }
+  SocketIoCrowdAway() : SocketIoRecovery(settings()) {}
+};
+
+TEST_F(SocketIoCrowdAway, TheFirstOfASourceYieldsToItsNext) {
+  source_ = IpAddress::v4(198, 51, 100, 9);
+  const Page other = enter(4);
+  cut(other);
+  source_ = IpAddress::v4(192, 0, 2, 7);
+  std::vector<Page> pages;
+  for (int i = 0; i < 3; ++i) pages.push_back(enter(4));
+  cut(pages[0]);
+  cut(pages[1]);
+  EXPECT_THAT(application_.gone, IsEmpty());
+  cut(pages[2]);
+  EXPECT_THAT(application_.gone, ElementsAre(2)) << "the first of this source";
+  EXPECT_EQ(heard(come_back(pages[1], "")).at(0), pages[1].first);
+  EXPECT_EQ(heard(come_back(pages[2], "")).at(0), pages[2].first);
+  EXPECT_EQ(heard(come_back(other, "")).at(0), other.first);
+}
+
+TEST_F(SocketIoCrowdAway, WhatIsKeptForASourceIsBounded) {
+  const Page first = enter(4);
+  const Page second = enter(4);
+  cut(first);
+  cut(second);
+  const std::string text = "\"" + std::string(600, 'x') + "\"";
+  broadcast("a", {text});
+  EXPECT_THAT(heard(come_back(first, "")), SizeIs(2));
+  EXPECT_NE(heard(come_back(second, "")).at(0), second.first) << "there was no place for it";
+}
+
+TEST_F(SocketIoRecovery, ANamespaceHasNoControlCharacters) {
+  application_.name_spaces.insert(
+      "/a\x1e"
+      "4b");
+  const Page page = open(4);
+  say(page,
+      "0/a\x1e"
+      "4b,");
+  EXPECT_THAT(application_.sockets, IsEmpty());
+  EXPECT_THAT(heard(page), SizeIs(1)) << "Invalid namespace";
+}
+
+TEST_F(SocketIoRecovery, AcknowledgementsThatNobodyAskedForHaveAPace) {
+  const Page page = enter(4);
+  for (std::uint32_t i = 0; i < 199 + Pace::kMaxDropped - 1; ++i) say(page, "31[]");
+  EXPECT_TRUE(is_open(page));
+  say(page, "31[]");
+  EXPECT_FALSE(is_open(page));
 }
 
 }  // namespace

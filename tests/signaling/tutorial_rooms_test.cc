@@ -212,5 +212,35 @@ TEST_F(WithJwt, ExpiresForRoomsThatAreEnteredLater) {
   EXPECT_THAT(heard(page), ElementsAre("31[null]", ::testing::StartsWith("32[\"the token")));
 }
 
+TEST_F(WithJwt, WhoComesBackNeedsATokenForItsRoomsAgain) {
+  for (const bool opens : {true, false}) {
+    const Page page = enter(4, "/", auth("\"demo\""));
+    say(page, R"(2["joinRoom","demo"])");
+    cut(page);
+    std::string text = auth(opens ? "[\"demo\",\"more\"]" : "\"other\"");
+    text.replace(text.size() - 1, 1, ",\"pid\":\"" + page.pid + "\"}");
+    const Page again = enter(4, "/", text);
+    EXPECT_EQ(again.id == page.id, opens);
+  }
+}
+
+TEST_F(SilentPair, ASourceOpensItsShareOfRoomsAndIsToldWhenItIsUsed) {
+  const SourceMark source(source_);
+  std::uint32_t places = 0;
+  while (gate_.rooms().take(source)) ++places;
+  EXPECT_EQ(places, Gate::kRoomsPerSource);
+  gate_.rooms().give_back(source, 2);
+  const Page page = enter(4);  // the lobby is a room too
+  const std::string full = R"(["too many rooms were opened from your address"])";
+  say(page, R"(21["joinRoom","a"])");  // and is left for this one
+  EXPECT_THAT(heard(page), ElementsAre("31[null]"));
+  say(page, R"(22["join","b"])");
+  EXPECT_EQ(heard(page).back(), "32[null]");
+  say(page, R"(23["joinRoom","c"])");
+  EXPECT_THAT(heard(page), ElementsAre("33" + full));
+  say(page, R"(24["join","d"])");
+  EXPECT_THAT(heard(page), ElementsAre("34" + full));
+}
+
 }  // namespace
 }  // namespace turnpike::signaling::testing

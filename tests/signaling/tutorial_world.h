@@ -11,7 +11,7 @@ namespace turnpike::signaling::testing {
 class TutorialPages : public SocketIoPages {
  protected:
   explicit TutorialPages(TutorialEvents::Settings settings = {}, RoomTokens::Settings tokens = {})
-      : tokens_(std::move(*RoomTokens::make(tokens))), events_(settings, wire_, random_, tokens_) {}
+      : tokens_(std::move(*RoomTokens::make(tokens))), events_(settings, wire_, random_, gate_) {}
   socketio::Server& server() override { return events_.server(); }
 
   // Pages of both protocols, in turns.
@@ -28,6 +28,7 @@ class TutorialPages : public SocketIoPages {
   }
 
   RoomTokens tokens_;
+  Gate gate_{tokens_};
   TutorialEvents events_;
 };
 

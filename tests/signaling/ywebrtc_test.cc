@@ -11,7 +11,7 @@ namespace {
 using Texts = std::vector<std::string>;
 
 struct World {
-  explicit World(YWebrtc::Settings settings = {}) : ywebrtc(settings, wire, tokens) {}
+  explicit World(YWebrtc::Settings settings = {}) : ywebrtc(settings, wire, gate) {}
   Client join(std::string_view topics) {
     const Client client = open(wire, ywebrtc, "/y-webrtc");
     say(ywebrtc, client, R"({"type":"subscribe","topics":)" + std::string(topics) + "}");
@@ -21,6 +21,7 @@ struct World {
 
   FakeWire wire;
   RoomTokens tokens;
+  Gate gate{tokens};
   YWebrtc ywebrtc;
 };
 
