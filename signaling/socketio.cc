@@ -17,13 +17,6 @@ std::string index_key(std::string_view name_space, std::string_view id) {
   return key.append(id);
 }
 
-// Control characters would end a packet where payloads are separated by one of them (U+001E).
-bool is_namespace(std::string_view name) {
-  return name.size() <= Server::kMaxNamespaceName &&
-         std::none_of(name.begin(), name.end(),
-                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
 }  // namespace
 
 Server::Core::Core(const Settings& settings, Wire& wire, Random& random, Server& server,
@@ -231,7 +224,7 @@ void Server::Core::connect(Tick now, ClientHandle handle, const Packet& packet) 
     // Waits for ever, as on the servers that these clients know.
     if (!greeting.main) return;
   }
-  if (client.sockets.size() >= kMaxNamespaces || !is_namespace(name_space)) {
+  if (client.sockets.size() >= kMaxNamespaces || name_space.size() > kMaxNamespaceName) {
     return reject(now, client, name_space, {"Invalid namespace", {}});
   }
   if (const auto refusal = application_.refuse(now, greeting)) {
