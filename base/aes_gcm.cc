@@ -37,6 +37,23 @@ struct AesGcm::State {
 AesGcm::AesGcm() : state_(std::make_unique<State>()) {}
 AesGcm::~AesGcm() = default;
 
+void AesGcm::seal(ByteView key, ByteView nonce, ByteView associated, ByteView plain,
+                  MutableBytes sealed) {
+  CHECK(is_key_size(key.size()) && nonce.size() == kNonceSize);
+  CHECK(!plain.empty() && sealed.size() == plain.size() + kTagSize);
+  EVP_CIPHER_CTX* context = (key.size() == 16 ? state_->with_128 : state_->with_256).get();
+  int written = 0;
+  std::uint8_t nothing = 0;
+  const bool done =
+      EVP_EncryptInit_ex(context, nullptr, nullptr, key.data(), nonce.data()) == 1 &&
+      EVP_EncryptUpdate(context, nullptr, &written, associated.data(), size_of(associated)) == 1 &&
+      EVP_EncryptUpdate(context, sealed.data(), &written, plain.data(), size_of(plain)) == 1 &&
+      EVP_EncryptFinal_ex(context, &nothing, &written) == 1 &&
+      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, static_cast<int>(kTagSize),
+                          sealed.last(kTagSize).data()) == 1;
+  CHECK(done);
+}
+
 bool AesGcm::open(ByteView key, ByteView nonce, ByteView associated, ByteView sealed,
                   MutableBytes plain) {
   if (!is_key_size(key.size()) || nonce.size() != kNonceSize || sealed.size() < kTagSize) {

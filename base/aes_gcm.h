@@ -22,6 +22,10 @@ class AesGcm {
   AesGcm(const AesGcm&) = delete;
   AesGcm& operator=(const AesGcm&) = delete;
 
+  // Encrypts `plain` into `sealed` (ciphertext and tag), which must have exactly its size and a
+  // tag's. No nonce may be used twice with one key.
+  void seal(ByteView key, ByteView nonce, ByteView associated, ByteView plain, MutableBytes sealed);
+
   // Decrypts `sealed` (ciphertext and tag) into `plain`, which must have exactly its size without
   // the tag. False, and `plain` wiped: not what somebody with the key sealed with this nonce and
   // this associated data.

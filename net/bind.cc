@@ -1,6 +1,7 @@
 #include "net/bind.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -11,6 +12,10 @@
 
 namespace turnpike::net {
 namespace {
+
+// Unsent bytes that the kernel takes from a connection before it says "full". Its send buffer grows
+// to megabytes, and relayed media that waits there for seconds is worth less than media dropped.
+constexpr int kUnsentBytes = 128 * 1024;
 
 bool switch_on(int fd, int level, int name) {
   const int on = 1;
@@ -70,6 +75,11 @@ Expected<int> open_bound(const Address& address, int socktype, ReusePort reuse_p
   const int error = errno;
   syscalls().close(fd);
   return failure(bind_sentence(address, socktype, error));
+}
+
+void prepare_connection(int fd) {
+  switch_on(fd, IPPROTO_TCP, TCP_NODELAY);
+  syscalls().setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes, sizeof kUnsentBytes);
 }
 
 std::string bind_sentence(const Address& address, int socktype, int error) {

@@ -24,6 +24,8 @@ Expected<void> check_free(const Address& address, int socktype);
 int open_socket(Family family, int socktype);
 // A socket bound to `address`. TCP gets SO_REUSEADDR, so that TIME_WAIT does not refuse a restart.
 Expected<int> open_bound(const Address& address, int socktype, ReusePort reuse_port);
+// What every connection of ours gets: no delay, and little that waits in the kernel.
+void prepare_connection(int fd);
 // "cannot bind udp 0.0.0.0:3478: address in use (is another server running?)"
 std::string bind_sentence(const Address& address, int socktype, int error);
 

@@ -6,6 +6,9 @@
 //     |          +-- the peer half-closed and bytes still wait            +- on_end()
 //     +-- the peer closed, an error ------------------------------------------^
 //
+// Half-open streams (keep_half_open) stay open when one direction has ended; when both have, they
+// are dead.
+//
 // Lingering reads and discards until the peer closes too: closing a socket with unread bytes sends
 // a reset, which can destroy the end of an answer that the peer has not read yet. It is bounded.
 //
@@ -51,7 +54,10 @@ class SocketStream : public Stream, public FlushHook, public DeliverHook {
   Written write_datagram(ByteView head, ByteView body, std::uint8_t pad) override;
   void write(ByteView bytes) override;
   std::size_t queued_bytes() const override { return queue_.size(); }
+  void tell_when_drained() override;
   void finish() override;
+  void keep_half_open() override { half_open_ = true; }
+  void end_writing() override;
 
   // For the pool.
   void flush();
@@ -96,6 +102,7 @@ class SocketStream : public Stream, public FlushHook, public DeliverHook {
   Alive on_peer_closed();
   void send_queued();
   Alive after_sending();
+  Alive say_nothing_more_comes();
   Alive leave();
   Alive end(Receiver::End end);
   void linger();
@@ -117,6 +124,9 @@ class SocketStream : public Stream, public FlushHook, public DeliverHook {
   bool paused_ = false;
   bool above_high_ = false;
   bool peer_closed_ = false;
+  bool half_open_ = false;     // one direction may end before the other
+  bool write_ended_ = false;   // nothing more is taken,
+  bool write_closed_ = false;  // and the peer has been told
   bool send_failed_ = false;
   // What the other direction of TLS may have to wait for: key updates cross directions.
   Io read_waits_ = Io::kWantRead;

@@ -39,6 +39,8 @@ Stream::Released Stream::release(std::unique_ptr<Stream> stream, ByteView unread
   return Released(ours->detach(unread));
 }
 
+void Stream::Receiver::on_peer_finished(Stream&) {}
+
 // --- Released ---
 
 Stream::Released::State::~State() {
@@ -113,7 +115,7 @@ void SocketStream::resume_reading() {
 }
 
 Stream::Written SocketStream::write_datagram(ByteView head, ByteView body, std::uint8_t pad) {
-  if (state_ != State::kOpen) return Written::kDropped;
+  if (state_ != State::kOpen || write_ended_) return Written::kDropped;
   pool_.flush_later(*this);
   const std::size_t size = head.size() + body.size() + pad;
   // One turn can bring more than the watermark for a client that reads well.
@@ -129,10 +131,22 @@ Stream::Written SocketStream::write_datagram(ByteView head, ByteView body, std::
 }
 
 void SocketStream::write(ByteView bytes) {
-  if (state_ != State::kOpen || bytes.empty()) return;
+  if (state_ != State::kOpen || write_ended_ || bytes.empty()) return;
   pool_.flush_later(*this);
   queue_.append(pool_.chunks(), bytes);
   if (queue_.size() > kHighWatermark) above_high_ = true;
+}
+
+void SocketStream::tell_when_drained() {
+  above_high_ = true;
+  pool_.flush_later(*this);
+}
+
+void SocketStream::end_writing() {
+  CHECK(half_open_);
+  if (state_ != State::kOpen) return;
+  write_ended_ = true;
+  pool_.flush_later(*this);
 }
 
 void SocketStream::finish() {
@@ -255,6 +269,12 @@ SocketStream::Alive SocketStream::deliver_bytes(ByteView bytes) {
 SocketStream::Alive SocketStream::on_peer_closed() {
   peer_closed_ = true;
   if (state_ == State::kLingering) return end(Receiver::End::kClosed);
+  if (state_ == State::kOpen && half_open_) {
+    if (write_closed_) return end(Receiver::End::kClosed);
+    const CallGuard guard(*this);
+    receiver_->on_peer_finished(*this);
+    return guard.alive();
+  }
   if (state_ == State::kOpen) {
     if (queue_.empty()) return end(Receiver::End::kClosed);
     state_ = State::kFlushing;
@@ -284,13 +304,28 @@ SocketStream::Alive SocketStream::after_sending() {
       if (guard.alive() == Alive::kNo) return Alive::kNo;
     }
   }
+  if (state_ == State::kOpen && write_ended_ && !write_closed_ && queue_.empty()) {
+    return say_nothing_more_comes();
+  }
   if (state_ != State::kFlushing) return Alive::kYes;
   if (!ready_) return end(Receiver::End::kClosed);
   return queue_.empty() ? leave() : Alive::kYes;
 }
 
-SocketStream::Alive SocketStream::leave() {
+SocketStream::Alive SocketStream::say_nothing_more_comes() {
   const Io io = say_goodbye();
+  if (io == Io::kWantWrite || io == Io::kWantRead) {
+    write_waits_ = io;
+    return Alive::kYes;
+  }
+  if (peer_closed_ || io == Io::kFailed) return end(Receiver::End::kClosed);
+  syscalls().shutdown(fd_, SHUT_WR);
+  write_closed_ = true;
+  return Alive::kYes;
+}
+
+SocketStream::Alive SocketStream::leave() {
+  const Io io = write_closed_ ? Io::kProgress : say_goodbye();
   if (io == Io::kWantWrite || io == Io::kWantRead) {
     write_waits_ = io;
     return Alive::kYes;

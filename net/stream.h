@@ -32,6 +32,8 @@ class Stream {
     virtual void on_bytes(Stream& stream, ByteView bytes) = 0;
     // The queue has fallen below the low watermark after it was above the high one.
     virtual void on_drained(Stream& stream) = 0;
+    // After keep_half_open() only: the peer sends no more, and still reads.
+    virtual void on_peer_finished(Stream& stream);
     // The other side closed, or an error; the stream is dead and should be destroyed.
     enum class End : std::uint8_t { kClosed, kReset, kTlsFailed };
     virtual void on_end(Stream& stream, End end) = 0;
@@ -61,9 +63,16 @@ class Stream {
   // Always takes the bytes (signaling, HTTP); the caller bounds queued_bytes().
   virtual void write(ByteView bytes) = 0;
   virtual std::size_t queued_bytes() const = 0;
+  // on_drained() comes when the queue is below the low watermark, be it now, in the next flush.
+  virtual void tell_when_drained() = 0;
   // Sends what is queued, then closes; on_end follows. Nothing can be written after it, and nothing
   // is delivered. How long a peer may take to read what is queued is the owner's to bound.
   virtual void finish() = 0;
+  // The two directions end apart from each other, as those of a relayed connection do.
+  virtual void keep_half_open() = 0;
+  // Sends what is queued, then tells the peer that nothing more comes; reading goes on. on_end
+  // follows when the peer has finished as well. Only with keep_half_open().
+  virtual void end_writing() = 0;
   // The connection changes its loop: every event here is stopped before this returns. `unread` are
   // bytes that the receiver was given and did not consume. The stream is destroyed by this.
   static Released release(std::unique_ptr<Stream> stream, ByteView unread);

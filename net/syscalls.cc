@@ -37,6 +37,9 @@ int Syscalls::getsockname(int fd, sockaddr* address, socklen_t* length) {
 int Syscalls::getpeername(int fd, sockaddr* address, socklen_t* length) {
   return ::getpeername(fd, address, length);
 }
+int Syscalls::getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
+  return ::getsockopt(fd, level, name, value, length);
+}
 int Syscalls::setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
   return ::setsockopt(fd, level, name, value, length);
 }

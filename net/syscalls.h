@@ -20,6 +20,7 @@ class Syscalls {
   virtual int accept4(int fd, sockaddr* address, socklen_t* length, int flags);
   virtual int getsockname(int fd, sockaddr* address, socklen_t* length);
   virtual int getpeername(int fd, sockaddr* address, socklen_t* length);
+  virtual int getsockopt(int fd, int level, int name, void* value, socklen_t* length);
   virtual int setsockopt(int fd, int level, int name, const void* value, socklen_t length);
   virtual ssize_t sendto(int fd, const void* bytes, size_t size, int flags, const sockaddr* address,
                          socklen_t length);

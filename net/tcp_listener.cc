@@ -1,7 +1,5 @@
 #include "net/tcp_listener.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -15,9 +13,6 @@ namespace turnpike::net {
 namespace {
 
 constexpr int kBacklog = 4096;  // the kernel cuts it to net.core.somaxconn
-// Unsent bytes that the kernel takes from a connection before it says "full". Its send buffer grows
-// to megabytes, and relayed media that waits there for seconds is worth less than media dropped.
-constexpr int kUnsentBytes = 128 * 1024;
 
 int open_spare() { return syscalls().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
 
@@ -56,6 +51,11 @@ void TcpListener::start(Loop& loop, std::function<void(int fd)> accepted) {
   poll_->watch(Poll::kReadable);
 }
 
+void TcpListener::share_port() {
+  const int on = 1;
+  syscalls().setsockopt(fd_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
 void TcpListener::on_readable() {
   bool destroyed = false;
   destroyed_ = &destroyed;
@@ -65,9 +65,7 @@ void TcpListener::on_readable() {
       if (survive(errno)) continue;
       break;
     }
-    const int on = 1;
-    syscalls().setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    syscalls().setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes, sizeof kUnsentBytes);
+    prepare_connection(fd);
     // A copy: the listener, and with it the function, may be destroyed by the call.
     const auto accepted = accepted_;
     accepted(fd);

@@ -29,6 +29,9 @@ class TcpListener {
   // `accepted` owns the descriptor it is given (non-blocking, close-on-exec, TCP_NODELAY). It may
   // destroy the listener.
   void start(Loop& loop, std::function<void(int fd)> accepted);
+  // From now on connections out may begin at this address too (TcpConnector). It was bound alone,
+  // and whoever binds it alone later is refused as before.
+  void share_port();
   const Address& local() const { return local_; }
 
  private:

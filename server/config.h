@@ -59,6 +59,9 @@ struct Config {
   turn::QuotaLimits quota;
   std::uint32_t unauthorized_replies_per_second = 1000;  // 0: off
   bool rfc5766_channel_numbers = false;
+  bool mobility = false;
+  bool tcp_relay = false;
+  std::vector<turn::PortRange> allowed_tcp_peer_ports;  // below 1024
 
   std::string public_host;  // a name, or an address without brackets
   std::vector<std::string> api_keys;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "net/sockaddr.h"
@@ -62,11 +63,30 @@ FrontDoor::Connection::~Connection() {
 
 void FrontDoor::accept(int fd, PortKind kind) {
   statistics_.accepted.add();
+  Connection* connection = admit(fd, kind);
+  if (connection == nullptr) {
+    net::syscalls().close(fd);
+    return;
+  }
+  if (kind != PortKind::kProxied) return on_first_byte(*connection);
+  if (!is_trusted(fd)) return close(*connection, statistics_.closed_proxy);
+  connection->header = std::make_unique<ProxyHeader>();
+  read_header(*connection);
+}
+
+void FrontDoor::adopt(net::Stream::Released released) {
+  Connection* connection = admit(-1, PortKind::kAny);
+  if (connection == nullptr) return;
+  connection->stream = net::Stream::adopt(loop_, std::move(released));
+  begin_turn(*connection);
+  connection->stream->start(*connection);
+}
+
+FrontDoor::Connection* FrontDoor::admit(int fd, PortKind kind) {
   const ConnectionHandle handle = connections_.emplace(*this, fd, kind);
   if (!handle) {
     statistics_.closed_crowded.add();
-    net::syscalls().close(fd);
-    return;
+    return nullptr;
   }
   Connection& connection = *connections_.find(handle);
   connection.self = handle;
@@ -74,10 +94,7 @@ void FrontDoor::accept(int fd, PortKind kind) {
   wheel_.arm(connection.timer, loop_.tick().mono + kDecisionTime);
   enqueue(connection, undecided_);
   make_room(undecided_, limits_.undecided);
-  if (kind != PortKind::kProxied) return on_first_byte(connection);
-  if (!is_trusted(fd)) return close(connection, statistics_.closed_proxy);
-  connection.header = std::make_unique<ProxyHeader>();
-  read_header(connection);
+  return &connection;
 }
 
 bool FrontDoor::is_trusted(int fd) const {
@@ -199,6 +216,7 @@ void FrontDoor::relay(Connection& connection, ByteView bytes) {
   while (result == turn::StreamFramer::Result::kMessage) {
     complete = true;
     owner_.on_stream_message(connection.path, message);
+    if (connection.departure) return leave(connection, message);
     result = connection.framer.next(message);
   }
   if (result == turn::StreamFramer::Result::kGarbage) {
@@ -207,6 +225,25 @@ void FrontDoor::relay(Connection& connection, ByteView bytes) {
   connection.framer.keep_rest();
   if (asks_without_reading(connection)) return close(connection, statistics_.closed_deaf);
   if (complete) heard(connection);
+}
+
+// Called from inside the relay's inputs, so the connection leaves when those are through.
+void FrontDoor::depart(std::uint64_t stream, const Departure& departure) {
+  Connection* connection = connections_.find(ConnectionHandle::unpack(stream));
+  if (connection != nullptr) connection->departure = departure;
+}
+
+void FrontDoor::leave(Connection& connection, ByteView message) {
+  const ByteView rest = connection.framer.rest();
+  const Departure departure = *connection.departure;
+  if (departure.data) {
+    owner_.on_departure(departure, std::move(connection.stream), rest);
+  } else {
+    std::vector<std::uint8_t> unread(message.begin(), message.end());
+    unread.insert(unread.end(), rest.begin(), rest.end());
+    owner_.on_departure(departure, std::move(connection.stream), unread);
+  }
+  close(connection);
 }
 
 // Whoever has not authenticated may not make us hold answers that it does not fetch.

@@ -76,6 +76,10 @@ class FrontDoor final : public StreamDirectory {
     virtual void on_stream_gone(const turn::Path& path) = 0;
     // `unread` are decrypted bytes that nobody has consumed yet; borrowed.
     virtual void take_http(std::unique_ptr<net::Stream> stream, ByteView unread) = 0;
+    // As StreamDirectory::depart announced; `unread` begins with the message when another worker
+    // is to see it again, else behind it.
+    virtual void on_departure(const Departure& departure, std::unique_ptr<net::Stream> stream,
+                              ByteView unread) = 0;
   };
 
   FrontDoor(net::Loop& loop, const net::TlsContext* tls, Owner& owner, const Limits& limits);
@@ -85,12 +89,15 @@ class FrontDoor final : public StreamDirectory {
   void trust(std::vector<IpRange> proxies) { proxies_ = std::move(proxies); }
 
   void accept(int fd, PortKind kind);
+  // A connection that another worker has taken for TURN already.
+  void adopt(net::Stream::Released released);
   void on_time(Tick now);
   MonoTime next_deadline() const { return wheel_.next(); }
   void close_all();
 
   net::Stream* find_stream(std::uint64_t stream) override;
   void on_allocation(std::uint64_t stream, Allocation allocation) override;
+  void depart(std::uint64_t stream, const Departure& departure) override;
 
   const FrontDoorStatistics& statistics() const { return statistics_; }
   std::uint32_t connections() const { return connections_.size(); }
@@ -126,8 +133,11 @@ class FrontDoor final : public StreamDirectory {
     Queue* queue = nullptr;  // nullptr: holds an allocation, nothing limits it
     Timer timer;
     MonoTime last_heard;
+    std::optional<Departure> departure;
   };
 
+  // nullptr when there is no room.
+  Connection* admit(int fd, PortKind kind);
   void on_first_byte(Connection& connection);
   bool is_trusted(int fd) const;
   void read_header(Connection& connection);
@@ -139,6 +149,7 @@ class FrontDoor final : public StreamDirectory {
   void begin_turn(Connection& connection);
   void hand_over(Connection& connection, ByteView unread);
   void relay(Connection& connection, ByteView bytes);
+  void leave(Connection& connection, ByteView message);
   bool asks_without_reading(const Connection& connection) const;
   void heard(Connection& connection);
   void close(Connection& connection, Counter& reason);

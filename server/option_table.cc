@@ -61,10 +61,10 @@ constexpr std::array kOptions = {
            "be left out when there is one relay address of that family.",
            add_external_ip},
     Option{"min-port", "PORT", kRelaying, kOnce, kPublic, "min-port", "49152",
-           "First UDP port to relay from.",
+           "First port to relay from.",
            set_number<&Config::min_port, 1, 65535>},
     Option{"max-port", "PORT", kRelaying, kOnce, kPublic, "max-port", "65535",
-           "Last UDP port to relay from.",
+           "Last port to relay from.",
            set_number<&Config::max_port, 1, 65535>},
     Option{"allowed-peer-ip", "RANGE", kRelaying, kRepeatable, kPublic, "allowed-peer-ip", "",
            "Peers that clients may reach although they are private or denied: 10.1.0.0/16, "
@@ -107,6 +107,17 @@ constexpr std::array kOptions = {
     Option{"fingerprint", "", kRelaying, kFlag, kPublic, "fingerprint", "",
            "Add FINGERPRINT to every answer, not only where the request has one.",
            set_switch<&Config::always_fingerprint, true>},
+    Option{"mobility", "", kRelaying, kFlag, kPublic, "mobility", "",
+           "Let clients whose address changes keep their allocation (RFC 8016).",
+           set_switch<&Config::mobility, true>},
+    Option{"tcp-relay", "", kRelaying, kFlag, kPublic, "tcp-relay", "",
+           "Let clients relay TCP connections as well (RFC 6062). Every guest can then reach TCP "
+           "services of the world from this server's address.",
+           set_switch<&Config::tcp_relay, true>},
+    Option{"allowed-tcp-peer-port", "PORT[-PORT]", kRelaying, kRepeatable, kPublic,
+           "allowed-tcp-peer-port", "none below 1024",
+           "Ports below 1024 that clients may connect to with --tcp-relay, such as 443.",
+           add_tcp_peer_ports},
     Option{"no-udp-gso", "", kRelaying, kFlag, kPublic, "no-udp-gso", "",
            "Never hand trains of packets to the kernel (UDP_SEGMENT). For network drivers that "
            "damage them.",
@@ -305,6 +316,9 @@ Expected<void> check_together(const Config& config) {
   }
   if (!config.oauth && !config.token_keys.empty()) {
     return failure("--oauth-key is for access tokens, which --oauth offers: pass it too");
+  }
+  if (!config.tcp_relay && !config.allowed_tcp_peer_ports.empty()) {
+    return failure("--allowed-tcp-peer-port is about TCP relaying: pass --tcp-relay too");
   }
   // A port of 0 is drawn by the kernel and collides with nothing.
   std::set<std::uint16_t> taken;

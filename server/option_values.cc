@@ -117,6 +117,18 @@ Applied set_quota_total(Config& config, std::string_view text) {
   return set_number<&turn::QuotaLimits::total, 0, kMaxQuota>(config.quota, text);
 }
 
+Applied add_tcp_peer_ports(Config& config, std::string_view text) {
+  const std::size_t dash = text.find('-');
+  const auto first = parse_decimal(text.substr(0, dash));
+  const auto last = dash == std::string_view::npos ? first : parse_decimal(text.substr(dash + 1));
+  if (!first || !last || *first < 1 || *first > *last || *last > 65535) {
+    return failure("expected a port such as 443, or ports such as 80-89");
+  }
+  config.allowed_tcp_peer_ports.push_back(
+      {static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)});
+  return {};
+}
+
 Applied add_http_port(Config& config, std::string_view text) {
   return add_port(config.http_ports, text);
 }

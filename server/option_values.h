@@ -71,6 +71,7 @@ Applied add_range(Config& config, std::string_view text) {
 }
 
 Applied set_quota_per_user(Config& config, std::string_view text);
+Applied add_tcp_peer_ports(Config& config, std::string_view text);
 Applied set_quota_total(Config& config, std::string_view text);
 Applied add_http_port(Config& config, std::string_view text);
 Applied add_proxy_port(Config& config, std::string_view text);

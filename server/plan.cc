@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/digest.h"
+#include "base/random.h"
 #include "server/cpus.h"
 #include "server/option_values.h"
 #include "server/options.h"
@@ -453,6 +454,10 @@ void Planner::settle_turn() {
   // One key for all workers that a restart knows again, and that says nothing of the secret.
   settings->nonce_key = hmac_sha256(as_bytes(std::string_view(shared_secrets().front())),
                                     {as_bytes(std::string_view("turnpike nonce key"))});
+  settings->mobility = config().mobility;
+  SystemRandom().fill(settings->ticket_key);
+  settings->tcp_relay = config().tcp_relay;
+  settings->allowed_low_tcp_ports = config().allowed_tcp_peer_ports;
   if (config().rfc5766_channel_numbers) settings->last_channel_number = 0x7FFF;
   // The kernel spreads the flows of one prefix over the workers; each enforces its share.
   const std::uint32_t rate = config().unauthorized_replies_per_second;

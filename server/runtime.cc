@@ -113,6 +113,7 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       bound_(std::move(bound)),
       files_(std::move(files)),
       relays_(plan.relay_ips),
+      tcp_relays_(plan.config.tcp_relay ? std::make_unique<SharedRelays>(plan.relay_ips) : nullptr),
       reservations_(random_),
       quota_(plan.config.quota),
       stop_requested_(main_loop_, [this] { stop(); }) {
@@ -123,13 +124,20 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       main_loop_, shares_main_loop() ? HubLoop::Sharing::kWithRelay : HubLoop::Sharing::kOwnLoop,
       files_.get()};
   hub_ = std::make_unique<HubLoop>(service_->carrier(), wiring);
+  const auto move_stream = [this](std::uint32_t worker, net::Stream::Released stream) {
+    return worker < workers_.size() && workers_[worker]->post(std::move(stream));
+  };
+  const auto move_datagrams = [this](std::uint32_t worker, ForwardedDatagrams datagrams) {
+    return worker < workers_.size() && workers_[worker]->post(std::move(datagrams));
+  };
   for (std::uint32_t i = 0; i < plan_.workers; ++i) boxes_.push_back(std::make_unique<ParcelBox>());
   for (std::uint32_t i = 0; i < plan_.workers; ++i) {
     if (!shares_main_loop()) worker_loops_.push_back(std::make_unique<net::Loop>());
     net::Loop& loop = shares_main_loop() ? main_loop_ : *worker_loops_.back();
     workers_.push_back(std::make_unique<Worker>(
         i, loop, std::move(sockets[i]),
-        Worker::Shared{plan_, relays_, reservations_, quota_, random_, boxes_},
+        Worker::Shared{plan_, relays_, reservations_, quota_, random_, boxes_, tcp_relays_.get(),
+                       move_stream, move_datagrams},
         [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
           take_http(std::move(stream), unread);
         }));

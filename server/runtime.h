@@ -64,6 +64,7 @@ class Runtime {
   const std::unique_ptr<StaticFiles> files_;
   SystemRandom random_;
   SharedRelays relays_;
+  std::unique_ptr<SharedRelays> tcp_relays_;  // nullptr without --tcp-relay
   SharedReservations reservations_;
   SharedQuota quota_;
   std::vector<std::unique_ptr<ParcelBox>> boxes_;      // of the workers

@@ -69,8 +69,11 @@ void TurnDriver::to_peer(turn::RelayHandle relay, const Address& peer, const Run
 
 Expected<turn::Relay, turn::RelayError> TurnDriver::open_relay(const turn::RelayWish& wish) {
   const IpAddress* ip = next_ip(wish.family);
-  OpenResult opened =
-      ip == nullptr ? unexpected(turn::RelayError::kFamilyNotSupported) : open_on(*ip, wish);
+  OpenResult opened = unexpected(turn::RelayError::kFamilyNotSupported);
+  if (ip != nullptr) {
+    opened = wish.protocol == turn::RelayProtocol::kTcp ? tcp_->open(*ip, wish.owner)
+                                                        : open_on(*ip, wish);
+  }
   (opened ? statistics_.relays_opened : statistics_.relays_refused).add();
   return opened;
 }
@@ -171,6 +174,7 @@ bool TurnDriver::drop_reservation(turn::ReservationToken token) {
 }
 
 void TurnDriver::close_relay(turn::RelayHandle relay) {
+  if (TcpRelays::names(relay)) return tcp_->close(relay);
   const auto handle = SocketHandle::unpack(relay.value);
   const auto* socket = wiring_.relays.find(handle);
   CHECK(socket != nullptr);
@@ -179,12 +183,35 @@ void TurnDriver::close_relay(turn::RelayHandle relay) {
   wiring_.relays.close(handle);
 }
 
+bool TurnDriver::connect(turn::RelayHandle relay, const Address& peer, turn::DataName data) {
+  return tcp_->connect(relay, peer, data);
+}
+
+void TurnDriver::splice(turn::DataName data, const turn::Path& client) {
+  wiring_.streams.depart(client.stream, {data, 0});
+}
+
+void TurnDriver::close_data(turn::DataName data) { tcp_->close_data(data); }
+
+void TurnDriver::hand_over(const turn::Path& client, std::uint32_t worker) {
+  wiring_.streams.depart(client.stream, {{}, worker});
+}
+
+void TurnDriver::forward(const turn::Path& client, std::uint32_t worker, const Run& run) {
+  const std::size_t span = std::size_t{run.stride} * (run.count - 1) + run.last_size;
+  ForwardedDatagrams moved{client, {run.data, run.data + span}, run};
+  moved.run.data = moved.bytes.data();
+  if (!mover_(worker, std::move(moved))) statistics_.datagrams_not_forwarded.add(run.count);
+}
+
 // Refusals are counted by the server and not logged: strangers cause them at any rate they like.
 void TurnDriver::report(const turn::Event& event) {
   if (event.kind == turn::Event::Kind::kRequestRefused) return;
-  const bool created = event.kind == turn::Event::Kind::kAllocationCreated;
-  const auto now_has =
-      created ? StreamDirectory::Allocation::kHeld : StreamDirectory::Allocation::kNone;
+  using Kind = turn::Event::Kind;
+  const bool created = event.kind == Kind::kAllocationCreated;
+  const auto now_has = created || event.kind == Kind::kPathJoined
+                           ? StreamDirectory::Allocation::kHeld
+                           : StreamDirectory::Allocation::kNone;
   if (turn::is_stream(event.path->transport)) {
     wiring_.streams.on_allocation(event.path->stream, now_has);
   } else if (event.path->transport == turn::Transport::kDtls) {
@@ -194,7 +221,10 @@ void TurnDriver::report(const turn::Event& event) {
   if (created) {
     log::debug("allocation {} for {} at {}", event.relayed.to_string(), event.username,
                event.path->remote.to_string());
-  } else {
+  } else if (event.kind == Kind::kPathJoined) {
+    log::debug("allocation {} of {} moves to {}", event.relayed.to_string(), event.username,
+               event.path->remote.to_string());
+  } else if (event.kind == Kind::kAllocationEnded) {
     log::debug("allocation {} of {} {}", event.relayed.to_string(), event.username,
                reason(event.ending));
   }

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/counters.h"
@@ -16,6 +18,7 @@
 #include "server/shared_relays.h"
 #include "server/shared_reservations.h"
 #include "server/short_cuts.h"
+#include "server/tcp_relays.h"
 #include "turn/sink.h"
 
 namespace turnpike::server {
@@ -28,6 +31,13 @@ class StreamDirectory {
   virtual net::Stream* find_stream(std::uint64_t stream) = 0;
   enum class Allocation : std::uint8_t { kHeld, kNone };
   virtual void on_allocation(std::uint64_t stream, Allocation allocation) = 0;
+  // What becomes of a connection after the message under way: it is spliced with a data connection
+  // (RFC 6062), or another worker takes it over and sees that message again.
+  struct Departure {
+    turn::DataName data;  // empty: to `worker`
+    std::uint32_t worker = 0;
+  };
+  virtual void depart(std::uint64_t stream, const Departure& departure) = 0;
 };
 
 // The DTLS clients of a worker, by the same number.
@@ -39,8 +49,18 @@ class DtlsClients {
   virtual void on_allocation(std::uint64_t session, Allocation allocation) = 0;
 };
 
+// Datagrams on their way to the worker that serves their client (RFC 8016).
+struct ForwardedDatagrams {
+  turn::Path path;
+  std::vector<std::uint8_t> bytes;
+  Run run;  // of `bytes`
+};
+// False when that worker's mailbox is full.
+using DatagramMover = std::function<bool(std::uint32_t worker, ForwardedDatagrams)>;
+
 struct DriverStatistics {
   Counter stream_messages_dropped;  // the client reads too slowly, or is gone
+  Counter datagrams_not_forwarded;  // to another worker, which had no room
   Counter relays_opened;
   Counter relays_refused;  // no port left, no descriptor left, family not offered
 };
@@ -73,6 +93,11 @@ class TurnDriver final : public turn::Sink {
   // Before the first packet of a DTLS client.
   void serve_dtls(DtlsClients& clients) { dtls_ = &clients; }
 
+  // Before the first TCP allocation.
+  void serve_tcp(TcpRelays& relays) { tcp_ = &relays; }
+  // Before the first client moves here from another worker.
+  void forward_by(DatagramMover mover) { mover_ = std::move(mover); }
+
   void to_client(const turn::Path& path, const turn::Parts& parts) override;
   void to_peer(turn::RelayHandle relay, const Address& peer, const Run& run) override;
   Expected<turn::Relay, turn::RelayError> open_relay(const turn::RelayWish& wish) override;
@@ -80,6 +105,11 @@ class TurnDriver final : public turn::Sink {
   Expected<turn::ClaimedRelay, turn::RelayError> claim_relay(const Claim& claim) override;
   bool drop_reservation(turn::ReservationToken token) override;
   void report(const turn::Event& event) override;
+  bool connect(turn::RelayHandle relay, const Address& peer, turn::DataName data) override;
+  void splice(turn::DataName data, const turn::Path& client) override;
+  void close_data(turn::DataName data) override;
+  void hand_over(const turn::Path& client, std::uint32_t worker) override;
+  void forward(const turn::Path& client, std::uint32_t worker, const Run& run) override;
 
   const DriverStatistics& statistics() const { return statistics_; }
 
@@ -100,6 +130,8 @@ class TurnDriver final : public turn::Sink {
   const Wiring wiring_;
   std::vector<int> listener_fds_;
   DtlsClients* dtls_ = nullptr;
+  DatagramMover mover_;
+  TcpRelays* tcp_ = nullptr;  // nullptr without --tcp-relay
   std::size_t turn_ = 0;
   DriverStatistics statistics_;
 };

@@ -20,6 +20,16 @@ std::unique_ptr<DtlsDoor> open_dtls_door(const Plan& plan, Random& random, DtlsD
   return std::make_unique<DtlsDoor>(plan.dtls_context->raw(), random, owner, DtlsDoor::Limits{});
 }
 
+std::unique_ptr<TcpRelays> open_tcp_relays(std::uint32_t index, net::Loop& loop,
+                                           const Worker::Shared& shared,
+                                           TcpRelays::Receiver& receiver) {
+  if (shared.tcp_relays == nullptr) return nullptr;
+  const Config& config = shared.plan.config;
+  return std::make_unique<TcpRelays>(
+      TcpRelays::Wiring{index, shared.plan.turn->max_allocations, config.min_port, config.max_port,
+                        loop, *shared.tcp_relays, shared.random, receiver});
+}
+
 }  // namespace
 
 Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
@@ -28,17 +38,22 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
       http_(std::move(http)),
       batch_(segmentation_of(shared.plan)),
       relays_(loop, arena_, *this, shared.plan.turn->max_allocations),
+      move_stream_(shared.move_stream),
+      tcp_relays_(open_tcp_relays(index, loop, shared, *this)),
       front_door_(loop, shared.plan.tls.get(), *this, FrontDoor::Limits{}),
       dtls_door_(open_dtls_door(shared.plan, shared.random, *this)),
       short_cuts_(index, shared.relays, shared.boxes),
       driver_(range_of(shared.plan), {index, batch_, relays_, front_door_, shared.relays,
                                       shared.reservations, short_cuts_, shared.random}),
-      server_(shared.plan.turn, {shared.quota, shared.relays, shared.random}),
+      server_(shared.plan.turn, {shared.quota, shared.relays, shared.random, shared.tcp_relays,
+                                 index, shared.plan.workers}),
       timer_(loop, [this] { on_time(); }),
       mail_arrived_(loop, [this] { on_mail(); }),
       parcels_arrived_(loop, [this] { on_parcels(); }),
       stop_requested_(loop, [this] { on_stop(); }),
       mailbox_(kMailboxCapacity, [this] { mail_arrived_.wake(); }),
+      arrivals_(kMaxArrivals, [this] { mail_arrived_.wake(); }),
+      forwarded_(kMaxForwarded, [this] { mail_arrived_.wake(); }),
       stops_(1, [this] { stop_requested_.wake(); }),
       sockets_(std::move(sockets)) {
   for (const auto& listener : sockets_.udp) add_udp(*listener, UdpDoor::Speaks::kAny);
@@ -46,6 +61,8 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
   if (dtls_door_) driver_.serve_dtls(*dtls_door_);
   front_door_.trust(shared.plan.config.trusted_proxies);
   shared.boxes[index]->on_post([this] { parcels_arrived_.wake(); });
+  if (tcp_relays_) driver_.serve_tcp(*tcp_relays_);
+  driver_.forward_by(shared.move_datagrams);
   loop_.on_flush([this] { flush(); });
 }
 
@@ -139,6 +156,23 @@ void Worker::on_dtls_gone(const turn::Path& path) {
   server_.on_client_gone(loop_.tick(), path, driver_);
 }
 
+void Worker::on_departure(const FrontDoor::Departure& departure,
+                          std::unique_ptr<net::Stream> stream, ByteView unread) {
+  if (departure.data) return tcp_relays_->splice(departure.data, std::move(stream), unread);
+  // A full mailbox closes the connection, and its client tries again.
+  (void)move_stream_(departure.worker, net::Stream::release(std::move(stream), unread));
+}
+
+void Worker::on_connected(turn::DataName data, turn::ConnectOutcome outcome) {
+  server_.on_connected(loop_.tick(), data, outcome, driver_);
+}
+
+turn::DataName Worker::on_accepted(std::uint64_t owner, const Address& peer) {
+  return server_.on_accepted(loop_.tick(), owner, peer, driver_);
+}
+
+void Worker::on_data_ended(turn::DataName data) { server_.on_data_ended(data); }
+
 void Worker::on_time() {
   const Tick now = loop_.tick();
   server_.on_time(now, driver_);
@@ -151,6 +185,10 @@ void Worker::on_mail() {
   for (const Revocation& revocation : mailbox_.take_all()) {
     server_.revoke(now, revocation.name, revocation.until, driver_);
   }
+  for (const ForwardedDatagrams& datagrams : forwarded_.take_all()) {
+    from_client(datagrams.path, datagrams.run);
+  }
+  for (net::Stream::Released& stream : arrivals_.take_all()) front_door_.adopt(std::move(stream));
 }
 
 void Worker::on_stop() {

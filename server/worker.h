@@ -24,6 +24,7 @@
 #include "server/shared_relays.h"
 #include "server/shared_reservations.h"
 #include "server/short_cuts.h"
+#include "server/tcp_relays.h"
 #include "server/turn_driver.h"
 #include "turn/server.h"
 
@@ -40,6 +41,9 @@ struct WorkerSockets {
   std::vector<Tcp> tcp;
 };
 
+// Gives a connection to the worker of that number; false when its mailbox is full. Any thread.
+using StreamMover = std::function<bool(std::uint32_t worker, net::Stream::Released)>;
+
 // Where connections that speak HTTP go. Called on the worker's thread.
 using HttpTaker = std::function<void(std::unique_ptr<net::Stream>, ByteView unread)>;
 
@@ -50,9 +54,12 @@ struct Revocation {
 
 class Worker final : private FrontDoor::Owner,
                      private DtlsDoor::Owner,
-                     private net::RelaySockets::Receiver {
+                     private net::RelaySockets::Receiver,
+                     private TcpRelays::Receiver {
  public:
   static constexpr std::size_t kMailboxCapacity = turn::kMaxRevokedNames;
+  static constexpr std::size_t kMaxArrivals = 1024;
+  static constexpr std::size_t kMaxForwarded = 4096;
 
   // Outlives the worker.
   struct Shared {
@@ -62,6 +69,9 @@ class Worker final : private FrontDoor::Owner,
     SharedQuota& quota;
     Random& random;
     const std::vector<std::unique_ptr<ParcelBox>>& boxes;  // one for each worker
+    SharedRelays* tcp_relays = nullptr;                    // nullptr without --tcp-relay
+    StreamMover move_stream;
+    DatagramMover move_datagrams;
   };
   Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
          HttpTaker http);
@@ -72,6 +82,14 @@ class Worker final : private FrontDoor::Owner,
 
   // Any thread. False when the mailbox is full.
   [[nodiscard]] bool post(Revocation revocation) { return mailbox_.post(std::move(revocation)); }
+  // Any thread: a connection that belongs to this worker.
+  [[nodiscard]] bool post(net::Stream::Released stream) {
+    return arrivals_.post(std::move(stream));
+  }
+  // Any thread: what a client of this worker sent to another one.
+  [[nodiscard]] bool post(ForwardedDatagrams datagrams) {
+    return forwarded_.post(std::move(datagrams));
+  }
   // Any thread: ends every allocation and connection, then calls `stopped` on the loop's thread.
   void request_stop(std::function<void()> stopped);
 
@@ -102,6 +120,11 @@ class Worker final : private FrontDoor::Owner,
   void send_datagram(const turn::Path& path, ByteView datagram) override;
   void on_dtls_message(const turn::Path& path, const Run& message) override;
   void on_dtls_gone(const turn::Path& path) override;
+  void on_departure(const FrontDoor::Departure& departure, std::unique_ptr<net::Stream> stream,
+                    ByteView unread) override;
+  void on_connected(turn::DataName data, turn::ConnectOutcome outcome) override;
+  turn::DataName on_accepted(std::uint64_t owner, const Address& peer) override;
+  void on_data_ended(turn::DataName data) override;
   void on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) override;
   void from_client(const turn::Path& path, const Run& run);
   void on_time();
@@ -116,6 +139,8 @@ class Worker final : private FrontDoor::Owner,
   net::RxArena arena_;
   net::TxBatch batch_;
   net::RelaySockets relays_;
+  const StreamMover move_stream_;
+  std::unique_ptr<TcpRelays> tcp_relays_;  // nullptr without --tcp-relay
   FrontDoor front_door_;
   std::unique_ptr<DtlsDoor> dtls_door_;  // nullptr without --dtls
   ShortCuts short_cuts_;
@@ -126,6 +151,8 @@ class Worker final : private FrontDoor::Owner,
   net::Async parcels_arrived_;
   net::Async stop_requested_;
   Mailbox<Revocation> mailbox_;
+  Mailbox<net::Stream::Released> arrivals_;
+  Mailbox<ForwardedDatagrams> forwarded_;
   Mailbox<std::function<void()>> stops_;
   WorkerSockets sockets_;
   std::vector<std::unique_ptr<UdpDoor>> udp_doors_;

@@ -67,6 +67,9 @@ Outcome Server::Core::allocate(const Request& request) {
     answer_allocate(request, *existing);
     return {};
   }
+  if (allocations_.find_arriving(request.path) != nullptr) {
+    return unexpected(ErrorCode::kAllocationMismatch);
+  }
   auto wish = read_allocate_wish(request);
   if (!wish) return unexpected(wish.error());
   wish->lifetime = within_credential(request, wish->lifetime);
@@ -86,9 +89,14 @@ Outcome Server::Core::allocate(const Request& request) {
 }
 
 Outcome Server::Core::refresh(const Request& request) {
+  if (settings_->mobility && request.message.has(Attribute::kMobilityTicket)) return move(request);
   const auto found = own_allocation(request);
   if (!found) return unexpected(found.error());
-  Allocation& allocation = **found;
+  return refresh_allocation(request, **found, nullptr);
+}
+
+Outcome Server::Core::refresh_allocation(const Request& request, Allocation& allocation,
+                                         const Ticket* ticket) {
   const MessageView& message = request.message;
   if (is_malformed_u32(message, Attribute::kRequestedAddressFamily) ||
       is_malformed_u32(message, Attribute::kLifetime)) {
@@ -117,6 +125,10 @@ Outcome Server::Core::refresh(const Request& request) {
   Room room;
   Builder builder = Builder::response(room, Class::kSuccess, message);
   builder.u32(Attribute::kLifetime, static_cast<std::uint32_t>(lifetime.count()));
+  const bool ended = lifetime == seconds(0) && both;
+  if (ticket != nullptr && !ended) {
+    builder.bytes(Attribute::kMobilityTicket, *ticket);
+  }
   answer(request, builder);
   return {};
 }
@@ -129,6 +141,10 @@ Expected<Server::Core::AllocateWish, ErrorCode> Server::Core::read_allocate_wish
   const auto protocol = read_transport(request);
   if (!protocol) return unexpected(protocol.error());
   wish.protocol = *protocol;
+  if (auto judged = judge_mobility_wish(request, *protocol); !judged) {
+    return unexpected(judged.error());
+  }
+  wish.mobile = message.has(Attribute::kMobilityTicket);
   const bool names_family = message.has(Attribute::kRequestedAddressFamily);
   const bool names_second = message.has(Attribute::kAdditionalAddressFamily);
   if (const auto token = message.value(Attribute::kReservationToken)) {
@@ -206,6 +222,7 @@ Expected<Allocation*, ErrorCode> Server::Core::open_allocation(const Request& re
   }
   allocation.created_by = request.message.transaction_id();
   allocation.granted_seconds = static_cast<std::uint32_t>(wish.lifetime.count());
+  if (wish.mobile) make_mobile(allocation);
   const MonoTime deadline = request.now.mono + wish.lifetime;
   arm(allocation, allocation.first, deadline);
   if (allocation.second) arm(allocation, *allocation.second, deadline);
@@ -271,6 +288,7 @@ void Server::Core::answer_allocate(const Request& request, const Allocation& all
     add_address_error(builder, is_v4 ? Family::kIPv6 : Family::kIPv4,
                       allocation.other_family_refused);
   }
+  if (allocation.mobility) builder.bytes(Attribute::kMobilityTicket, allocation.mobility->ticket);
   answer(request, builder);
 }
 
@@ -279,6 +297,7 @@ void Server::Core::answer_allocate(const Request& request, const Allocation& all
 // carry an expiry, the name in it is what stays).
 Expected<Allocation*, ErrorCode> Server::Core::own_allocation(const Request& request) {
   Allocation* allocation = allocations_.find(request.path);
+  if (allocation == nullptr) allocation = allocations_.find_arriving(request.path);
   if (allocation == nullptr) return unexpected(ErrorCode::kAllocationMismatch);
   if (allocation->holder->name != request.name) return unexpected(ErrorCode::kWrongCredentials);
   return allocation;

@@ -26,6 +26,7 @@ Allocation& Allocations::create(const Path& path, std::string_view name,
 
 void Allocations::erase(Allocation& allocation) {
   Holder& holder = *allocation.holder;
+  if (allocation.mobility && allocation.mobility->arriving) remove_arriving(allocation);
   by_path_.erase(allocation.path);
   slab_.erase(allocation.handle);
   if (holder.held.empty()) holders_.erase(holders_.find(holder.name));
@@ -34,6 +35,33 @@ void Allocations::erase(Allocation& allocation) {
 Allocation* Allocations::first_of(std::string_view name) {
   const auto holder = holders_.find(name);
   return holder == holders_.end() ? nullptr : &holder->second.held.front();
+}
+
+Allocation* Allocations::find_arriving(const Path& path) {
+  if (arriving_.empty()) return nullptr;
+  const auto found = arriving_.find(path);
+  return found == arriving_.end() ? nullptr : slab_.find(found->second);
+}
+
+void Allocations::add_arriving(Allocation& allocation, const Path& path) {
+  // Whoever else was expected there has shown no data yet, and this five-tuple is one client's.
+  if (Allocation* other = find_arriving(path)) remove_arriving(*other);
+  allocation.mobility->arriving = path;
+  arriving_.emplace(path, allocation.handle);
+}
+
+void Allocations::remove_arriving(Allocation& allocation) {
+  arriving_.erase(*allocation.mobility->arriving);
+  allocation.mobility->arriving.reset();
+}
+
+void Allocations::settle(Allocation& allocation) {
+  const Path path = *allocation.mobility->arriving;
+  remove_arriving(allocation);
+  by_path_.erase(allocation.path);
+  if (last_path_ == allocation.path) last_ = {};
+  allocation.path = path;
+  by_path_.emplace(path, allocation.handle);
 }
 
 Allocation* Allocations::find_slowly(const Path& path) {

@@ -24,6 +24,7 @@
 #include "stun/message.h"
 #include "turn/channels.h"
 #include "turn/data_connections.h"
+#include "turn/mobility.h"
 #include "turn/path.h"
 #include "turn/permissions.h"
 #include "turn/sink.h"
@@ -57,7 +58,8 @@ struct Allocation
   Path path;
   Permissions permissions;
   Channels channels;
-  std::unique_ptr<TcpSide> tcp;  // of a TCP allocation; null for the others
+  std::unique_ptr<TcpSide> tcp;        // of a TCP allocation; null for the others
+  std::unique_ptr<Mobility> mobility;  // of one that has a ticket; null for the others
 
   Holder* holder;
   IpAddress charged_for;  // the client's address when the quota was charged
@@ -110,6 +112,15 @@ class Allocations {
   Allocation* find(Handle<Allocation> handle) { return slab_.find(handle); }
   Allocation* first_of(std::string_view name);
 
+  // A mobile allocation's new five-tuple, until the allocation settles there: find() does not see
+  // it, so that data takes this way once and requests ask.
+  Allocation* find_arriving(const Path& path);
+  std::size_t arriving() const { return arriving_.size(); }
+  void add_arriving(Allocation& allocation, const Path& path);
+  void remove_arriving(Allocation& allocation);
+  // The arriving path becomes the path, and the path before is nobody's.
+  void settle(Allocation& allocation);
+
   // Visits all; the visitor may erase the one it is given.
   template <typename Visitor>
   void for_each(Visitor&& visit) {
@@ -130,6 +141,7 @@ class Allocations {
   std::unordered_map<std::string, Holder, NameHash, std::equal_to<>> holders_;
   Slab<Allocation> slab_;
   boost::unordered_flat_map<Path, Handle<Allocation>, PathHash> by_path_;
+  boost::unordered_flat_map<Path, Handle<Allocation>, PathHash> arriving_;
   Path last_path_;
   Handle<Allocation> last_;
 };

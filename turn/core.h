@@ -1,7 +1,7 @@
 // Server::Core: the inside of turn::Server. One class over several sources: server.cc dispatches,
 // allocate.cc and permit.cc answer the requests of TURN, tcp_relay.cc those of TCP
-// allocations, answers.cc makes and signs responses, relaying.cc forwards packets. Private to this
-// room.
+// allocations, mobility.cc those of clients that move, answers.cc makes and signs responses,
+// relaying.cc forwards packets. Private to this room.
 #pragma once
 
 #include <array>
@@ -88,6 +88,7 @@ class Server::Core {
     PortParity parity = PortParity::kAny;
     RelayProtocol protocol = RelayProtocol::kUdp;
     ReservationToken token = 0;  // 0: none, since no reservation has it
+    bool mobile = false;
     seconds lifetime{0};
     bool brings_token = false;
     bool second_family = false;
@@ -120,6 +121,27 @@ class Server::Core {
   };
   Expected<Peer, stun::ErrorCode> judge_peer(const Address& named, const Allocation& from) const;
   static void permit(Permissions& permissions, const Peer& peer, Tick now);
+
+  // allocate.cc: does and answers a Refresh; `ticket` is for a client that has moved
+  Outcome refresh_allocation(const Request& request, Allocation& allocation, const Ticket* ticket);
+
+  // mobility.cc
+  bool forward(Tick now, const Path& path, const Run& run, Sink& sink);
+  Outcome judge_mobility_wish(const Request& request, RelayProtocol protocol) const;
+  void make_mobile(Allocation& allocation);
+  Ticket make_ticket(const Allocation& allocation, std::uint32_t serial) const;
+  Outcome move(const Request& request);
+  static bool is_last_move(const Request& request, const TicketClaim& claim,
+                           const Mobility& mobility);
+  Outcome send_to_owner(const Request& request, std::uint32_t worker);
+  Outcome arrive(const Request& request, Allocation& allocation);
+  void answer_move_again(const Request& request, const Mobility& mobility);
+  Allocation* settle_by_data(const Path& path, Sink& sink);
+  void settle(Allocation& allocation, Sink& sink);
+  void forget_arriving(Allocation& allocation, Sink& sink);
+  bool outlives_connection(Allocation& allocation, Sink& sink);
+  static void report_path(Event::Kind kind, const Allocation& allocation, const Path& path,
+                          Sink& sink);
 
   // tcp_relay.cc
   Outcome connect(const Request& request);
@@ -175,6 +197,9 @@ class Server::Core {
   Quota& quota_;
   const LiveRelays& live_relays_;
   const LiveRelays& live_tcp_relays_;
+  Random& random_;
+  const std::uint32_t worker_;
+  const std::uint32_t workers_;
   const stun::NonceSource nonces_;
   Throttle throttle_;
   Revocations revocations_;
@@ -183,6 +208,7 @@ class Server::Core {
   Allocations allocations_;
   DataConnections data_connections_;
   Slab<Reservation> reservations_;
+  Forwards forwards_;
   Statistics statistics_;
   std::uint64_t indication_seed_ = 0;
   std::uint64_t indications_ = 0;

@@ -122,6 +122,7 @@ std::uint32_t Server::Core::relay_channel_data(Tick now, const Path& path, const
     return count;
   }
   const Allocation* allocation = allocations_.find(path);
+  if (allocation == nullptr) allocation = settle_by_data(path, sink);
   if (allocation == nullptr) {
     statistics_.dropped_no_allocation.add(count);
     return count;
@@ -182,6 +183,7 @@ void Server::Core::relay_send_indication(Tick now, const Path& path,
 void Server::Core::relay_to_peer(Tick now, const Path& path, const Address& peer,
                                  const Run& payloads, Sink& sink) {
   const Allocation* allocation = allocations_.find(path);
+  if (allocation == nullptr) allocation = settle_by_data(path, sink);
   if (allocation == nullptr) return statistics_.dropped_no_allocation.add(payloads.count);
   if (peer.port == 0) return statistics_.dropped_malformed.add(payloads.count);
   const Address local{settings_->external.to_local(peer.ip), peer.port};

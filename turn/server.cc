@@ -70,6 +70,9 @@ Server::Core::Core(std::shared_ptr<const Settings> settings, const Shared& share
       quota_(shared.quota),
       live_relays_(shared.live_relays),
       live_tcp_relays_(shared.live_tcp_relays != nullptr ? *shared.live_tcp_relays : kNoRelays),
+      random_(shared.random),
+      worker_(shared.worker),
+      workers_(shared.workers),
       nonces_(settings_->nonce_key, settings_->nonce_lifetime),
       throttle_(settings_->unauthorized_replies_per_second, settings_->unauthorized_burst),
       revocations_(kMaxRevokedNames),
@@ -81,6 +84,7 @@ Server::Core::Core(std::shared_ptr<const Settings> settings, const Shared& share
       indication_seed_(shared.random.u64()) {}
 
 void Server::Core::on_client(Tick now, const Path& path, const Run& run, Sink& sink) {
+  if (!forwards_.empty() && forward(now, path, run, sink)) return;
   for (std::uint32_t at = 0; at < run.count;) {
     const ByteView packet = run.segment(at);
     switch (stun::classify(packet)) {
@@ -176,6 +180,16 @@ Authenticator::Session Server::Core::session_of(const Request& request) {
     const DataConnection* connection = data_connections_.find_id(id);
     if (connection != nullptr) allocation = &allocation_of(*connection);
   }
+  if (settings_->mobility && request.message.is(Class::kRequest, Method::kRefresh)) {
+    const auto ticket = request.message.value(Attribute::kMobilityTicket);
+    const auto claim = ticket ? open_ticket(settings_->ticket_key, *ticket) : std::nullopt;
+    if (claim && claim->worker != worker_) {
+      session.expired = Credentials::Expired::kAccepted;
+      return session;
+    }
+    if (claim) allocation = allocations_.find(Handle<Allocation>::unpack(claim->allocation));
+  }
+  if (allocation == nullptr) allocation = allocations_.find_arriving(request.path);
   const auto username = authenticator_.username_of(request.message);
   if (allocation == nullptr || !username) return session;
   const std::string& holder = allocation->holder->name;
@@ -207,8 +221,13 @@ Outcome Server::Core::answer_method(const Request& request) {
 
 void Server::Core::on_client_gone(const Path& path, Sink& sink) {
   if (Allocation* allocation = allocations_.find(path)) {
-    end(*allocation, Event::Ending::kClientGone, sink);
+    if (!outlives_connection(*allocation, sink)) {
+      end(*allocation, Event::Ending::kClientGone, sink);
+    }
+  } else if (Allocation* expecting = allocations_.find_arriving(path)) {
+    forget_arriving(*expecting, sink);
   }
+  forwards_.remove(path);
 }
 
 void Server::Core::on_time(Tick now, Sink& sink) {
@@ -249,6 +268,7 @@ void Server::Core::shut_down(Sink& sink) {
 }
 
 void Server::Core::end(Allocation& allocation, Event::Ending ending, Sink& sink) {
+  if (allocation.mobility && allocation.mobility->arriving) forget_arriving(allocation, sink);
   close_data_connections(allocation, Family::kIPv4, sink);
   close_data_connections(allocation, Family::kIPv6, sink);
   sink.close_relay(allocation.first.relay);
@@ -306,6 +326,8 @@ Server::Audit Server::Core::audit() {
     audit.channels += allocation.channels.size();
     if (allocation.tcp) audit.permissions += allocation.tcp->permissions.size();
   });
+  audit.arriving_paths = allocations_.arriving();
+  audit.forwards = forwards_.size();
   audit.data_connections = data_connections_.size();
   return audit;
 }

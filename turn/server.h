@@ -17,6 +17,7 @@
 #include "stun/nonce.h"
 #include "turn/access_token.h"
 #include "turn/credentials.h"
+#include "turn/mobility.h"
 #include "turn/path.h"
 #include "turn/policy.h"
 #include "turn/quota.h"
@@ -76,6 +77,11 @@ struct Settings {
   bool tcp_relay = false;
   std::vector<PortRange> allowed_low_tcp_ports;
   std::uint32_t max_data_connections = 4096;  // of one worker
+
+  // Tickets for clients that change their address (RFC 8016), sealed with a key that all workers
+  // of this process share.
+  bool mobility = false;
+  TicketKey ticket_key{};
 };
 
 inline constexpr std::size_t kMaxPermissionsPerAllocation = 1024;
@@ -139,6 +145,8 @@ class Server {
     std::size_t channels = 0;
     std::size_t data_connections = 0;
     std::size_t reservations = 0;
+    std::size_t arriving_paths = 0;  // of mobile allocations
+    std::size_t forwards = 0;
     std::size_t revoked_names = 0;
   };
   Audit audit() const;

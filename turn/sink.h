@@ -81,6 +81,8 @@ struct Event {
   enum class Kind : std::uint8_t {
     kAllocationCreated,
     kAllocationEnded,
+    kPathJoined,      // a mobile allocation is reached by this path as well (RFC 8016),
+    kPathLeft,        // and no more by this one
     kRequestRefused,  // an error response was sent; `code` says which
   };
   enum class Ending : std::uint8_t {
@@ -133,6 +135,8 @@ class Sink {
   virtual void close_data(DataName data);
   // The client's connection belongs to another worker, which is to see the message under way again.
   virtual void hand_over(const Path& client, std::uint32_t worker);
+  // These datagrams are for another worker's server: their client has moved (RFC 8016).
+  virtual void forward(const Path& client, std::uint32_t worker, const Run& run);
 };
 
 }  // namespace turnpike::turn

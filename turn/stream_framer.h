@@ -26,6 +26,8 @@ class StreamFramer {
   // must be closed.
   void feed(ByteView bytes);
   Result next(ByteView& message);
+  // After kMessage: the bytes fed that lie behind that message.
+  ByteView rest() const { return fed_; }
   // Must be called when next() has answered kNeedMore, before the fed bytes go away: keeps what is
   // left of them.
   void keep_rest();

@@ -99,17 +99,19 @@ class Wire:
 
 
 class Conversation(unittest.TestCase):
-    """One server for the class, with one user. One worker, so that packets keep their order."""
+    """One server for the class, with one user. One worker, so that packets keep their order,
+    unless the class is about several."""
 
     OPTIONS = ()
     IPS = ("127.0.0.1",)
     TLS = False
+    WORKERS = 1
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        options = ["--workers", "1", "--user", f"{USER}:{PASSWORD}", "--realm", REALM_NAME,
-                   "--allowed-peer-ip", "127.0.0.0/8", *cls.OPTIONS]
+        options = ["--workers", str(cls.WORKERS), "--user", f"{USER}:{PASSWORD}",
+                   "--realm", REALM_NAME, "--allowed-peer-ip", "127.0.0.0/8", *cls.OPTIONS]
         cls.server = Server(*options, ips=cls.IPS, tls=cls.TLS)
         cls.enterClassContext(cls.server)
 

@@ -2,7 +2,9 @@
 turnutils_peer, which sends back what it gets."""
 
 import re
+import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -37,6 +39,38 @@ class Peer:
         self.process.wait()
 
 
+class TcpEcho:
+    """Sends back what it gets, over TCP, which turnutils_peer does not."""
+
+    def __init__(self, port):
+        self.listener = socket.create_server(("127.0.0.1", port))
+
+    def __enter__(self):
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self
+
+    def accept(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.echo, args=(peer,), daemon=True).start()
+
+    @staticmethod
+    def echo(peer):
+        with peer:
+            try:
+                while data := peer.recv(65536):
+                    peer.sendall(data)
+            except OSError:
+                pass
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
 class StunClient(unittest.TestCase):
     def test_learns_its_address(self):
         with Server("--user", f"{USER}:{PASSWORD}") as server:
@@ -57,7 +91,8 @@ class UClient(unittest.TestCase):
             "--user", f"{USER}:{PASSWORD}", "--static-auth-secret", SECRET,
             "--relay-ip", "127.0.0.1",
             # Debian's uclient binds channels from 0x4000 to 0x7FFF, and its peer is on loopback.
-            "--rfc5766-channel-numbers", "--allowed-peer-ip", "127.0.0.1", tls=True))
+            "--rfc5766-channel-numbers", "--allowed-peer-ip", "127.0.0.1", "--tcp-relay",
+            "--mobility", tls=True))
 
     def uclient(self, *options, port=None, credential=("-u", USER, "-w", PASSWORD)):
         command = ["turnutils_uclient", *credential, "-p", str(port or self.server.port),
@@ -115,6 +150,18 @@ class UClient(unittest.TestCase):
 
     def test_padded_channels_and_extra_requests(self):
         self.relays("-D", "-G")
+
+    def test_tcp_allocations(self):
+        with TcpEcho(self.peer.port):
+            self.relays("-T", "-t")
+
+    def test_tcp_allocations_of_two_clients_over_tls(self):
+        self.relays("-T", "-t", "-y")
+        self.relays("-T", "-t", "-S", "-y")
+
+    def test_mobility(self):
+        for options in ((), ("-s",), ("-t",)):
+            self.relays("-M", *options)
 
     def test_large_messages(self):
         self.relays("-l", "1200")

@@ -9,7 +9,9 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "net/sockaddr.h"
@@ -53,6 +55,13 @@ class FrontDoorTest : public testing::Test, public FrontDoor::Owner {
     door_->accept(accepted, kind);
     return client;
   }
+  // A message and more, the message cut in two so that the framer has to keep it.
+  void send_in_pieces_with_more(int client, ByteView request) {
+    send(client, request.first(7));
+    std::vector<std::uint8_t> rest(request.begin() + 7, request.end());
+    rest.insert(rest.end(), {'r', 'a', 'w'});
+    send(client, rest);
+  }
   void send(int client, ByteView bytes) {
     ASSERT_EQ(::send(client, bytes.data(), bytes.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(bytes.size()));
@@ -80,11 +89,17 @@ class FrontDoorTest : public testing::Test, public FrontDoor::Owner {
   void on_stream_message(const turn::Path& path, ByteView) override {
     ++messages_;
     last_path_ = path;
+    if (departs_) door_->depart(path.stream, *departs_);
     if (answer_.empty()) return;
     door_->find_stream(path.stream)->write_datagram(answer_, {}, 0);
   }
   void on_stream_gone(const turn::Path&) override { ++gone_; }
   void take_http(std::unique_ptr<net::Stream>, ByteView) override { ++handed_over_; }
+  void on_departure(const FrontDoor::Departure&, std::unique_ptr<net::Stream> stream,
+                    ByteView unread) override {
+    departed_ = std::move(stream);
+    unread_.assign(unread.begin(), unread.end());
+  }
 
   net::Loop loop_;
   std::unique_ptr<FrontDoor> door_;
@@ -92,6 +107,9 @@ class FrontDoorTest : public testing::Test, public FrontDoor::Owner {
   std::vector<int> clients_;
   Duration passed_{0};
   int messages_ = 0, gone_ = 0, handed_over_ = 0;
+  std::optional<FrontDoor::Departure> departs_;  // what the next message leads to
+  std::unique_ptr<net::Stream> departed_;
+  std::vector<std::uint8_t> unread_;
   turn::Path last_path_;
   std::vector<std::uint8_t> answer_;  // written for every message; empty: nothing is
 };
@@ -244,6 +262,35 @@ TEST_F(FrontDoorTest, HttpLeavesAndIsForgotten) {
   EXPECT_EQ(handed_over_, 1);
   EXPECT_EQ(door_->connections(), 0u);
   EXPECT_EQ(gone_, 0);
+}
+
+TEST_F(FrontDoorTest, WhatIsSplicedLeavesWithTheBytesBehindTheMessage) {
+  open_door();
+  departs_ = FrontDoor::Departure{{42}, 0};
+  send_in_pieces_with_more(connect(), binding_request());
+  ASSERT_TRUE(departed_);
+  EXPECT_EQ(as_text(unread_), "raw");
+  EXPECT_EQ(door_->connections(), 0u);
+  departed_.reset();
+}
+
+TEST_F(FrontDoorTest, AnotherWorkerSeesTheMessageAgain) {
+  open_door();
+  departs_ = FrontDoor::Departure{{}, 3};
+  const auto request = binding_request();
+  const int client = connect();
+  send_in_pieces_with_more(client, request);
+  ASSERT_TRUE(departed_);
+  EXPECT_EQ(unread_.size(), request.size() + 3);
+  EXPECT_EQ(messages_, 1);
+
+  departs_.reset();
+  unread_.resize(request.size());
+  door_->adopt(net::Stream::release(std::move(departed_), unread_));
+  turn_loop();
+  EXPECT_EQ(messages_, 2);
+  EXPECT_EQ(last_path_.remote, net::local_address_of(client));
+  EXPECT_EQ(door_->connections(), 1u);
 }
 
 TEST_F(FrontDoorTest, WithoutACertificateTlsIsClosed) {

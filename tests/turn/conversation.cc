@@ -158,6 +158,11 @@ void FakeSink::hand_over(const Path& client, std::uint32_t worker) {
   handed_over.emplace_back(client, worker);
 }
 
+void FakeSink::forward(const Path& client, std::uint32_t worker, const Run& run) {
+  const ByteView first = run.segment(0);
+  forwarded.push_back({client, worker, Bytes(first.begin(), first.end())});
+}
+
 const FakeSink::OpenRelay* FakeSink::relay_at(const Address& address) const {
   const auto found = std::find_if(open_relays.begin(), open_relays.end(),
                                   [&](const OpenRelay& open) { return open.address == address; });

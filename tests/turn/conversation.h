@@ -83,6 +83,7 @@ class FakeSink final : public Sink {
   void splice(DataName data, const Path& client) override;
   void close_data(DataName data) override;
   void hand_over(const Path& client, std::uint32_t worker) override;
+  void forward(const Path& client, std::uint32_t worker, const Run& run) override;
 
   struct OpenRelay {
     RelayHandle handle;
@@ -123,6 +124,12 @@ class FakeSink final : public Sink {
   std::vector<std::pair<DataName, Path>> splices;
   std::vector<DataName> closed_data;
   std::vector<std::pair<Path, std::uint32_t>> handed_over;
+  struct Forwarded {
+    Path path;
+    std::uint32_t worker;
+    Bytes first;  // of the run
+  };
+  std::vector<Forwarded> forwarded;
   IpAddress relay_ipv4 = IpAddress::v4(198, 18, 0, 1);
   IpAddress relay_ipv6 = *IpAddress::parse("2600::1");
 
