@@ -1,9 +1,11 @@
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
 
 #include "base/check.h"
+#include "net/error_queue.h"
 #include "net/rx_slots.h"
 #include "net/sockaddr.h"
 #include "net/syscalls.h"
@@ -23,6 +25,15 @@ RelaySockets::OpenError open_error(int error) {
     default:
       return RelaySockets::OpenError::kNoResources;
   }
+}
+
+// Without DF and without belief in what ICMP says of an IPv4 path: routers fragment, and nobody who
+// forges such a message makes us send small fragments. It also lets those messages into the error
+// queue, where IP_PMTUDISC_DONT would not. IPv6 has no other way to learn of a path's MTU.
+void ignore_path_mtu(int fd, Family family) {
+  const int omit = IP_PMTUDISC_OMIT;
+  if (family != Family::kIPv4) return;
+  syscalls().setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof omit);
 }
 
 }  // namespace
@@ -65,6 +76,8 @@ Expected<RelaySockets::SocketHandle, RelaySockets::OpenError> RelaySockets::open
 Expected<RelaySockets::SocketHandle, RelaySockets::OpenError> RelaySockets::adopt(
     int fd, const Address& local, std::uint64_t owner) {
   prepare_udp(fd, local.family(), kReceiveBuffer);
+  report_errors(fd, local.family());
+  ignore_path_mtu(fd, local.family());
   const SocketHandle handle = sockets_.emplace(Socket{fd, local, owner});
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
@@ -89,7 +102,10 @@ void RelaySockets::on_ready() {
   std::array<epoll_event, kEventsPerWakeUp> events;
   const int ready = syscalls().epoll_wait(epoll_, events.data(), kEventsPerWakeUp, 0);
   for (int i = 0; i < ready; ++i) {
-    read_socket(SocketHandle::unpack(events[static_cast<std::size_t>(i)].data.u64));
+    const epoll_event& event = events[static_cast<std::size_t>(i)];
+    const auto handle = SocketHandle::unpack(event.data.u64);
+    if ((event.events & EPOLLERR) != 0) read_errors(handle);
+    if ((event.events & EPOLLIN) != 0) read_socket(handle);
   }
 }
 
@@ -122,6 +138,17 @@ void RelaySockets::read_socket(SocketHandle handle) {
     receiver_.on_relay_datagrams(socket->owner, from, run);
     socket = sockets_.find(handle);
     if (socket == nullptr) return;
+  }
+}
+
+// Whatever is left in a full queue is read when the next error comes.
+void RelaySockets::read_errors(SocketHandle handle) {
+  for (int i = 0; i < kErrorsPerWakeUp; ++i) {
+    const Socket* socket = sockets_.find(handle);
+    if (socket == nullptr) return;
+    const auto error = take_error(socket->fd);
+    if (!error) return;
+    receiver_.on_relay_error(socket->owner, error->destination, error->icmp);
   }
 }
 

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "net/bind.h"
+#include "net/error_queue.h"
 #include "net/sockaddr.h"
 #include "net/syscalls.h"
 
@@ -64,6 +65,18 @@ void add_control(msghdr& header, int level, int type, Value value) {
   header.msg_controllen += CMSG_SPACE(sizeof value);
 }
 
+// No control message sets it for one IPv4 datagram, so those who ask pay for two system calls.
+void set_dont_fragment(int fd, Family family, DontFragment wish) {
+  const bool set = wish == DontFragment::kSet;
+  if (family == Family::kIPv4) {
+    const int mode = set ? IP_PMTUDISC_DO : IP_PMTUDISC_OMIT;
+    syscalls().setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &mode, sizeof mode);
+  } else {
+    const int on = set ? 1 : 0;
+    syscalls().setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &on, sizeof on);
+  }
+}
+
 // Sends two segments from one loopback socket to another: whether this kernel has UDP_SEGMENT.
 bool segmentation_works(Family family) {
   const Expected<int> receiver =
@@ -105,6 +118,7 @@ struct TxBatch::Message {
   std::uint32_t next;  // on the same socket
   std::uint16_t count;
   std::uint8_t traffic_class;
+  DontFragment dont_fragment;
   bool may_grow;
 };
 
@@ -203,7 +217,7 @@ void TxBatch::push(int fd, const Address& destination, ByteView head, const Run&
   const ByteView padding = ByteView(kZeros).first(pad);
   Message* message = arena_->last_of_flow(fd, destination);
   if (body.count == 0) return append(message, {fd, destination, 0}, {head, {}, padding});
-  const Flow flow{fd, destination, body.traffic_class};
+  const Flow flow{fd, destination, body.traffic_class, body.dont_fragment};
   for (std::uint32_t i = 0; i < body.count; ++i) {
     append(message, flow, {head, body.segment(i), padding});
   }
@@ -220,13 +234,14 @@ void TxBatch::append(Message*& message, const Flow& flow, const Datagram& datagr
     flush();
     message = nullptr;
   }
-  const bool grows = message != nullptr && message->may_grow && size != 0 &&
-                     size <= message->segment && message->count < kMaxSegments &&
-                     message->total + size <= kMaxDatagram &&
-                     message->traffic_class == flow.traffic_class;
+  const bool grows =
+      message != nullptr && message->may_grow && size != 0 && size <= message->segment &&
+      message->count < kMaxSegments && message->total + size <= kMaxDatagram &&
+      message->traffic_class == flow.traffic_class && message->dont_fragment == flow.dont_fragment;
   if (!grows) {
     message = &arena_->add_message(flow.fd, flow.destination);
     message->traffic_class = flow.traffic_class;
+    message->dont_fragment = flow.dont_fragment;
     message->segment = static_cast<std::uint32_t>(size);
     message->may_grow = segmentation_ && size <= largest_segment(flow.destination.family());
   }
@@ -249,8 +264,9 @@ void TxBatch::flush() {
 
 void TxBatch::send_chain(int fd, std::uint32_t first) {
   Arena& arena = *arena_;
-  if (const Message& only = arena.messages[first];
-      only.next == kNone && only.count == 1 && only.traffic_class == 0) {
+  if (const Message& only = arena.messages[first]; only.next == kNone && only.count == 1 &&
+                                                   only.traffic_class == 0 &&
+                                                   only.dont_fragment == DontFragment::kUnset) {
     return send_alone(only);
   }
   std::size_t used_pieces = 0;
@@ -259,6 +275,11 @@ void TxBatch::send_chain(int fd, std::uint32_t first) {
     if (message.count > 1 && !segmentation_) {  // given up since it was pushed
       send_burst(fd);
       send_plainly(fd, message);
+      continue;
+    }
+    if (message.dont_fragment == DontFragment::kSet) {
+      send_burst(fd);
+      send_unfragmented(fd, message);
       continue;
     }
     if (arena.burst.count == kBurst) send_burst(fd);
@@ -347,7 +368,18 @@ void TxBatch::send_plainly(int fd, const Message& message) {
   }
   transmit(
       fd, arena.plain, [this](unsigned) { ++statistics_.datagrams; },
-      [this](unsigned, int) { ++statistics_.dropped; });
+      [&](unsigned, int error) {
+        ++statistics_.dropped;
+        const bool told_without_port = error == EMSGSIZE && message.destination.ip.is_v4() &&
+                                       message.dont_fragment == DontFragment::kSet;
+        if (told_without_port) note_too_big(fd, message.destination);
+      });
+}
+
+void TxBatch::send_unfragmented(int fd, const Message& message) {
+  set_dont_fragment(fd, message.destination.family(), DontFragment::kSet);
+  send_plainly(fd, message);
+  set_dont_fragment(fd, message.destination.family(), DontFragment::kUnset);
 }
 
 // Offers the burst until each message was taken or refused; sendmmsg stops at the first refusal.

@@ -8,7 +8,8 @@
 // is given up for good only when a known-good probe on loopback fails too: no client can switch it
 // off for the others. Datagrams the kernel refuses (full socket buffer, unreachable) are dropped
 // and counted, as a router would. A run's traffic class goes into the IP header when it is not
-// zero; its don't-fragment wish is ignored (RFC 8656 section 15 lets a server leave DF unset).
+// zero. A run that asks for DF leaves datagram by datagram, with the socket's option set around it:
+// what is too big for the path is refused, which the socket's error queue tells.
 // No allocation after construction. Worker thread only.
 #pragma once
 
@@ -55,6 +56,7 @@ class TxBatch {
     int fd;
     const Address& destination;
     std::uint8_t traffic_class;
+    DontFragment dont_fragment = DontFragment::kUnset;
   };
 
   struct Datagram {
@@ -69,6 +71,7 @@ class TxBatch {
   void send_alone(const Message& message);
   void send_burst(int fd);
   void send_plainly(int fd, const Message& message);
+  void send_unfragmented(int fd, const Message& message);
   void on_refused(int fd, const Message& message, int error);
   template <typename OnTaken, typename OnRefused>
   void transmit(int fd, Burst& burst, OnTaken taken, OnRefused refused);

@@ -10,8 +10,8 @@
 // Both ask for GRO (a train of datagrams of one flow arrives as one run), read with recvmmsg, and
 // do not touch a socket again when a short read has already told that it is empty. A wake-up reads
 // a bounded number of times; what is left is read in the next turn of the loop. Packets leave
-// without DF, so that what does not fit a path is fragmented: a relayed datagram has no sender that
-// would learn of the path's MTU.
+// without DF, so that what does not fit a path is fragmented, but for those whose sender asked for
+// it (TxBatch). Relay sockets also tell what ICMP says of the datagrams that they sent.
 //
 // Receive memory (RxArena) belongs to the worker, not to the socket. Worker thread only.
 #pragma once
@@ -22,6 +22,7 @@
 
 #include "base/address.h"
 #include "base/expected.h"
+#include "base/icmp.h"
 #include "base/run.h"
 #include "base/slab.h"
 #include "net/bind.h"
@@ -109,6 +110,8 @@ class RelaySockets {
    public:
     virtual ~Receiver() = default;
     virtual void on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) = 0;
+    // A datagram that went from this socket to `to` did not arrive.
+    virtual void on_relay_error(std::uint64_t owner, const Address& to, const IcmpError& error) = 0;
   };
   enum class OpenError : std::uint8_t { kAddressInUse, kNoSuchAddress, kNoResources };
 
@@ -128,6 +131,7 @@ class RelaySockets {
 
  private:
   static constexpr int kEventsPerWakeUp = 256;
+  static constexpr int kErrorsPerWakeUp = 64;
   static constexpr int kReceiveBuffer = 512 * 1024;  // bytes; what the kernel grants
 
   void on_ready();
@@ -135,6 +139,7 @@ class RelaySockets {
   // One recvmmsg; a socket that may hold more joins the unfinished ones.
   void read_socket(SocketHandle handle);
   void read_later(SocketHandle handle, Socket& socket);
+  void read_errors(SocketHandle handle);
 
   RxArena& arena_;
   Receiver& receiver_;

@@ -57,6 +57,13 @@ struct Config {
   std::vector<IpRange> allowed_peers;
   std::vector<IpRange> denied_peers;
   turn::QuotaLimits quota;
+  std::uint32_t max_permissions = 1024;  // of one allocation; and channels
+  std::uint32_t max_channels = 1024;
+  std::uint64_t max_bps = 0;  // payload bytes a second each way; 0: unlimited
+  std::uint64_t bps_capacity = 0;
+  std::uint32_t max_allocate_lifetime = 3600;  // seconds, these three
+  std::uint32_t permission_lifetime = 300;
+  std::uint32_t channel_lifetime = 600;
   std::uint32_t unauthorized_replies_per_second = 1000;  // 0: off
   bool rfc5766_channel_numbers = false;
   bool mobility = false;

@@ -113,6 +113,10 @@ Applied set_quota_per_user(Config& config, std::string_view text) {
   return set_number<&turn::QuotaLimits::per_user, 0, kMaxQuota>(config.quota, text);
 }
 
+Applied set_quota_per_address(Config& config, std::string_view text) {
+  return set_number<&turn::QuotaLimits::per_address, 0, kMaxQuota>(config.quota, text);
+}
+
 Applied set_quota_total(Config& config, std::string_view text) {
   return set_number<&turn::QuotaLimits::total, 0, kMaxQuota>(config.quota, text);
 }

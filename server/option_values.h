@@ -17,6 +17,9 @@ namespace turnpike::server {
 using Applied = Expected<void>;
 
 inline constexpr std::uint32_t kMaxQuota = 1'000'000;
+inline constexpr std::uint32_t kMaxPeers = 4096;  // permissions or channels of one allocation
+inline constexpr std::uint64_t kMaxBytesPerSecond = 1'000'000'000'000;
+inline constexpr std::uint32_t kMaxLifetime = 86400;
 inline constexpr std::uint32_t kMaxRatePerSecond = 1'000'000;
 // RFC 8489 section 14.3.
 inline constexpr std::size_t kMaxUserName = 508;
@@ -73,6 +76,7 @@ Applied add_range(Config& config, std::string_view text) {
 Applied set_quota_per_user(Config& config, std::string_view text);
 Applied add_tcp_peer_ports(Config& config, std::string_view text);
 Applied set_quota_total(Config& config, std::string_view text);
+Applied set_quota_per_address(Config& config, std::string_view text);
 Applied add_http_port(Config& config, std::string_view text);
 Applied add_proxy_port(Config& config, std::string_view text);
 Applied add_external_ip(Config& config, std::string_view text);

@@ -458,6 +458,13 @@ void Planner::settle_turn() {
   SystemRandom().fill(settings->ticket_key);
   settings->tcp_relay = config().tcp_relay;
   settings->allowed_low_tcp_ports = config().allowed_tcp_peer_ports;
+  settings->max_permissions = config().max_permissions;
+  settings->max_channels = config().max_channels;
+  settings->max_bps = config().max_bps;
+  settings->max_lifetime = seconds(config().max_allocate_lifetime);
+  settings->default_lifetime = std::min(settings->default_lifetime, settings->max_lifetime);
+  settings->permission_lifetime = seconds(config().permission_lifetime);
+  settings->channel_lifetime = seconds(config().channel_lifetime);
   if (config().rfc5766_channel_numbers) settings->last_channel_number = 0x7FFF;
   // The kernel spreads the flows of one prefix over the workers; each enforces its share.
   const std::uint32_t rate = config().unauthorized_replies_per_second;

@@ -116,6 +116,9 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       tcp_relays_(plan.config.tcp_relay ? std::make_unique<SharedRelays>(plan.relay_ips) : nullptr),
       reservations_(random_),
       quota_(plan.config.quota),
+      bandwidth_(plan.config.bps_capacity == 0
+                     ? nullptr
+                     : std::make_unique<SharedBandwidth>(plan.config.bps_capacity, plan.workers)),
       stop_requested_(main_loop_, [this] { stop(); }) {
   service_ = std::make_unique<signaling::Service>(
       signaling_settings(plan_, bound_), random_,
@@ -137,7 +140,7 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
     workers_.push_back(std::make_unique<Worker>(
         i, loop, std::move(sockets[i]),
         Worker::Shared{plan_, relays_, reservations_, quota_, random_, boxes_, tcp_relays_.get(),
-                       move_stream, move_datagrams},
+                       bandwidth_.get(), move_stream, move_datagrams},
         [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
           take_http(std::move(stream), unread);
         }));
@@ -198,7 +201,8 @@ std::string Runtime::summary() const {
     to_clients += relay.peer_packets_relayed.read();
     dropped += relay.dropped_malformed.read() + relay.dropped_no_allocation.read() +
                relay.dropped_no_channel.read() + relay.dropped_no_permission.read() +
-               relay.dropped_dead_relay.read() +
+               relay.dropped_dead_relay.read() + relay.dropped_over_max_bps.read() +
+               relay.dropped_over_capacity.read() +
                worker->driver_statistics().stream_messages_dropped.read() +
                worker->short_cut_statistics().dropped.read();
     inside += worker->short_cut_statistics().packets.read();

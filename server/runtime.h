@@ -20,6 +20,7 @@
 #include "server/banner.h"
 #include "server/hub_loop.h"
 #include "server/plan.h"
+#include "server/shared_bandwidth.h"
 #include "server/shared_quota.h"
 #include "server/shared_relays.h"
 #include "server/static_files.h"
@@ -67,6 +68,7 @@ class Runtime {
   std::unique_ptr<SharedRelays> tcp_relays_;  // nullptr without --tcp-relay
   SharedReservations reservations_;
   SharedQuota quota_;
+  std::unique_ptr<SharedBandwidth> bandwidth_;         // null: unlimited
   std::vector<std::unique_ptr<ParcelBox>> boxes_;      // of the workers
   std::atomic<std::uint64_t> connections_refused_{0};  // by a hub that is overloaded
   // Loops outlive what lives on them.

@@ -12,8 +12,31 @@ std::string_view prefix_key(const IpAddress& prefix) { return as_text(prefix.byt
 
 turn::QuotaVerdict SharedQuota::charge(const turn::QuotaSubject& subject) {
   using turn::QuotaVerdict;
-  const std::string_view minting_key = turn::minting_key_of(subject.name);
   if (!add_to_total()) return QuotaVerdict::kTotalQuotaReached;
+  QuotaVerdict verdict = QuotaVerdict::kUserQuotaReached;
+  if (add_to_address(subject.client)) {
+    verdict = charge_name(subject);
+    if (verdict == QuotaVerdict::kGranted) return verdict;
+    subtract_from_address(subject.client);
+  }
+  total_.fetch_sub(1, std::memory_order_relaxed);
+  return verdict;
+}
+
+bool SharedQuota::add_to_address(const IpAddress& client) {
+  if (limits_.per_address == 0) return true;
+  const IpAddress prefix = source_prefix(client);
+  return by_address_.add(prefix_key(prefix), limits_.per_address);
+}
+
+void SharedQuota::subtract_from_address(const IpAddress& client) {
+  const IpAddress prefix = source_prefix(client);
+  if (limits_.per_address != 0) by_address_.subtract(prefix_key(prefix));
+}
+
+turn::QuotaVerdict SharedQuota::charge_name(const turn::QuotaSubject& subject) {
+  using turn::QuotaVerdict;
+  const std::string_view minting_key = turn::minting_key_of(subject.name);
   if (by_name_.add(subject.name, limits_.per_user)) {
     if (minting_key.empty()) return QuotaVerdict::kGranted;
     if (by_minting_key_.add(minting_key, limits_.per_minting_key())) {
@@ -25,11 +48,11 @@ turn::QuotaVerdict SharedQuota::charge(const turn::QuotaSubject& subject) {
     }
     by_name_.subtract(subject.name);
   }
-  total_.fetch_sub(1, std::memory_order_relaxed);
   return QuotaVerdict::kUserQuotaReached;
 }
 
 void SharedQuota::release(const turn::QuotaSubject& subject) {
+  subtract_from_address(subject.client);
   by_name_.subtract(subject.name);
   const std::string_view minting_key = turn::minting_key_of(subject.name);
   if (!minting_key.empty()) {

@@ -45,12 +45,16 @@ class SharedQuota final : public turn::Quota {
   };
 
   bool add_to_total();
+  bool add_to_address(const IpAddress& client);
+  void subtract_from_address(const IpAddress& client);
+  turn::QuotaVerdict charge_name(const turn::QuotaSubject& subject);
 
   const turn::QuotaLimits limits_;
   std::atomic<std::uint32_t> total_{0};
   Counts by_name_;
   Counts by_minting_key_;
   Counts by_prefix_;
+  Counts by_address_;
 };
 
 }  // namespace turnpike::server

@@ -45,8 +45,13 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
       short_cuts_(index, shared.relays, shared.boxes),
       driver_(range_of(shared.plan), {index, batch_, relays_, front_door_, shared.relays,
                                       shared.reservations, short_cuts_, shared.random}),
-      server_(shared.plan.turn, {shared.quota, shared.relays, shared.random, shared.tcp_relays,
-                                 index, shared.plan.workers}),
+      server_(shared.plan.turn, {.quota = shared.quota,
+                                 .live_relays = shared.relays,
+                                 .random = shared.random,
+                                 .live_tcp_relays = shared.tcp_relays,
+                                 .worker = index,
+                                 .workers = shared.plan.workers,
+                                 .bandwidth = shared.bandwidth}),
       timer_(loop, [this] { on_time(); }),
       mail_arrived_(loop, [this] { on_mail(); }),
       parcels_arrived_(loop, [this] { on_parcels(); }),
@@ -113,6 +118,10 @@ void Worker::UdpDoor::on_datagrams(net::UdpListener&, const Address& from, const
 
 void Worker::on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) {
   server_.on_peer(loop_.tick(), owner, from, run, driver_);
+}
+
+void Worker::on_relay_error(std::uint64_t owner, const Address& to, const IcmpError& error) {
+  server_.on_peer_error(loop_.tick(), owner, to, error, driver_);
 }
 
 void Worker::on_stream_message(const turn::Path& path, ByteView message) {

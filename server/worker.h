@@ -70,6 +70,7 @@ class Worker final : private FrontDoor::Owner,
     Random& random;
     const std::vector<std::unique_ptr<ParcelBox>>& boxes;  // one for each worker
     SharedRelays* tcp_relays = nullptr;                    // nullptr without --tcp-relay
+    turn::BandwidthPool* bandwidth = nullptr;              // nullptr: no limit in total
     StreamMover move_stream;
     DatagramMover move_datagrams;
   };
@@ -127,6 +128,7 @@ class Worker final : private FrontDoor::Owner,
   void on_data_ended(turn::DataName data) override;
   void on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) override;
   void from_client(const turn::Path& path, const Run& run);
+  void on_relay_error(std::uint64_t owner, const Address& to, const IcmpError& error) override;
   void on_time();
   void on_mail();
   void on_parcels();

@@ -208,11 +208,11 @@ Expected<Allocation*, ErrorCode> Server::Core::open_allocation(const Request& re
     if (const Outcome charged = charge(request); !charged) return unexpected(charged.error());
   }
   Allocation& allocation = allocations_.create(
-      request.path, request.name, {kMaxPermissionsPerAllocation, kMaxChannelsPerAllocation});
+      request.path, request.name, {settings_->max_permissions, settings_->max_channels});
   allocation.charged_for = request.path.remote.ip;
   statistics_.allocations.add();
   if (wish.protocol == RelayProtocol::kTcp) {
-    allocation.tcp = std::make_unique<TcpSide>(kMaxPermissionsPerAllocation);
+    allocation.tcp = std::make_unique<TcpSide>(settings_->max_permissions);
   }
   const Outcome opened =
       wish.brings_token ? claim(allocation, wish, request) : open_legs(allocation, wish, request);

@@ -3,6 +3,7 @@
 // handle; pointers are for the duration of one input. Worker thread only.
 #pragma once
 
+#include <array>
 #include <boost/intrusive/list.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
@@ -22,6 +23,7 @@
 #include "stun/attributes.h"
 #include "stun/integrity.h"
 #include "stun/message.h"
+#include "turn/bandwidth.h"
 #include "turn/channels.h"
 #include "turn/data_connections.h"
 #include "turn/mobility.h"
@@ -61,6 +63,8 @@ struct Allocation
   std::unique_ptr<TcpSide> tcp;        // of a TCP allocation; null for the others
   std::unique_ptr<Mobility> mobility;  // of one that has a ticket; null for the others
 
+  std::array<Meter, kDirections> meters;
+  MonoTime icmp_told_until;
   Holder* holder;
   IpAddress charged_for;  // the client's address when the quota was charged
 

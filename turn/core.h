@@ -61,6 +61,10 @@ class Server::Core {
   DataName on_accepted(Tick now, std::uint64_t owner, const Address& peer, Sink& sink);
   void on_data_ended(DataName name);
 
+  // peer_errors.cc
+  void on_peer_error(Tick now, std::uint64_t owner, const Address& peer, const IcmpError& error,
+                     Sink& sink);
+
   // relaying.cc
   void on_peer(Tick now, std::uint64_t owner, const Address& peer, const Run& run, Sink& sink);
 
@@ -120,7 +124,7 @@ class Server::Core {
     bool shown_as_external = false;
   };
   Expected<Peer, stun::ErrorCode> judge_peer(const Address& named, const Allocation& from) const;
-  static void permit(Permissions& permissions, const Peer& peer, Tick now);
+  void permit(Permissions& permissions, const Peer& peer, Tick now);
 
   // allocate.cc: does and answers a Refresh; `ticket` is for a client that has moved
   Outcome refresh_allocation(const Request& request, Allocation& allocation, const Ticket* ticket);
@@ -192,6 +196,12 @@ class Server::Core {
   };
   void send_to_client(const PeerToClient& way, const Run& run, Sink& sink);
   stun::TransactionId next_indication_id();
+  // relaying.cc: the limits of bandwidth; false, and counted, when the run must be dropped
+  bool may_relay(Allocation& allocation, Direction direction, const Run& run, MonoTime now) {
+    return !metered_ || is_within_bandwidth(allocation, direction, run, now);
+  }
+  bool is_within_bandwidth(Allocation& allocation, Direction direction, const Run& run,
+                           MonoTime now);
 
   const std::shared_ptr<const Settings> settings_;
   Quota& quota_;
@@ -209,6 +219,9 @@ class Server::Core {
   DataConnections data_connections_;
   Slab<Reservation> reservations_;
   Forwards forwards_;
+  BandwidthPool* const bandwidth_;
+  const bool metered_;
+  std::array<Lease, kDirections> leases_;
   Statistics statistics_;
   std::uint64_t indication_seed_ = 0;
   std::uint64_t indications_ = 0;

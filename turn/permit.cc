@@ -78,7 +78,7 @@ Outcome Server::Core::channel_bind(const Request& request) {
     return unexpected(ErrorCode::kInsufficientCapacity);
   }
   permit(allocation.permissions, *peer, request.now);
-  allocation.channels.bind({peer->address, *number, peer->own, now + kChannelLifetime});
+  allocation.channels.bind({peer->address, *number, peer->own, now + settings_->channel_lifetime});
   answer_plainly(request);
   return {};
 }
@@ -105,8 +105,8 @@ Expected<Server::Core::Peer, ErrorCode> Server::Core::judge_peer(const Address& 
 }
 
 void Server::Core::permit(Permissions& permissions, const Peer& peer, Tick now) {
-  permissions.install(
-      {peer.address.ip, peer.own, peer.shown_as_external, now.mono + kPermissionLifetime});
+  permissions.install({peer.address.ip, peer.own, peer.shown_as_external,
+                       now.mono + settings_->permission_lifetime});
 }
 
 }  // namespace turnpike::turn

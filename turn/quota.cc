@@ -48,8 +48,12 @@ QuotaVerdict LocalQuota::charge(const QuotaSubject& subject) {
       return QuotaVerdict::kUserQuotaReached;
     }
   }
+  if (limits_.per_address != 0 && count_of(by_address_, prefix) >= limits_.per_address) {
+    return QuotaVerdict::kUserQuotaReached;
+  }
   ++total_;
   ++by_name_[subject.name];
+  if (limits_.per_address != 0) ++by_address_[prefix];
   if (!key.empty()) {
     ++by_minting_key_[std::string(key)];
     ++by_prefix_[prefix];
@@ -61,6 +65,7 @@ void LocalQuota::release(const QuotaSubject& subject) {
   CHECK(total_ > 0);
   --total_;
   decrement(by_name_, subject.name);
+  if (limits_.per_address != 0) decrement(by_address_, source_prefix(subject.client));
   if (const std::string_view key = minting_key_of(subject.name); !key.empty()) {
     decrement(by_minting_key_, key);
     decrement(by_prefix_, source_prefix(subject.client));

@@ -18,8 +18,9 @@
 namespace turnpike::turn {
 
 struct QuotaLimits {
-  std::uint32_t per_user = 64;  // 0 = unlimited, here and below
+  std::uint32_t per_user = 64;    // 0 = unlimited, here and below
   std::uint32_t total = 0;
+  std::uint32_t per_address = 0;  // clients' addresses; an IPv6 /64 is one
   // Derived, for minted names only; unlimited when per_user is.
   std::uint32_t per_minting_key() const { return per_user * 256; }
   std::uint32_t per_source_prefix() const { return per_user * 16; }
@@ -63,6 +64,7 @@ class LocalQuota final : public Quota {
   Counts<std::string> by_name_;
   Counts<std::string> by_minting_key_;
   Counts<IpAddress> by_prefix_;
+  Counts<IpAddress> by_address_;
 };
 
 }  // namespace turnpike::turn

@@ -121,7 +121,7 @@ std::uint32_t Server::Core::relay_channel_data(Tick now, const Path& path, const
     statistics_.dropped_malformed.add();
     return count;
   }
-  const Allocation* allocation = allocations_.find(path);
+  Allocation* allocation = allocations_.find(path);
   if (allocation == nullptr) allocation = settle_by_data(path, sink);
   if (allocation == nullptr) {
     statistics_.dropped_no_allocation.add(count);
@@ -138,6 +138,7 @@ std::uint32_t Server::Core::relay_channel_data(Tick now, const Path& path, const
     statistics_.dropped_dead_relay.add(count);
     return count;
   }
+  if (!may_relay(*allocation, Direction::kToPeer, train.payloads, now.mono)) return count;
   statistics_.client_packets_relayed.add(count);
   statistics_.client_bytes_relayed.add(train.payloads.total_bytes());
   sink.to_peer(allocation->leg(channel->peer.family())->relay, channel->peer, train.payloads);
@@ -182,7 +183,7 @@ void Server::Core::relay_send_indication(Tick now, const Path& path,
 
 void Server::Core::relay_to_peer(Tick now, const Path& path, const Address& peer,
                                  const Run& payloads, Sink& sink) {
-  const Allocation* allocation = allocations_.find(path);
+  Allocation* allocation = allocations_.find(path);
   if (allocation == nullptr) allocation = settle_by_data(path, sink);
   if (allocation == nullptr) return statistics_.dropped_no_allocation.add(payloads.count);
   if (peer.port == 0) return statistics_.dropped_malformed.add(payloads.count);
@@ -192,6 +193,7 @@ void Server::Core::relay_to_peer(Tick now, const Path& path, const Address& peer
   if (permission->own && !live_relays_.is_live(local)) {
     return statistics_.dropped_dead_relay.add(payloads.count);
   }
+  if (!may_relay(*allocation, Direction::kToPeer, payloads, now.mono)) return;
   statistics_.client_packets_relayed.add(payloads.count);
   statistics_.client_bytes_relayed.add(payloads.total_bytes());
   sink.to_peer(allocation->leg(local.family())->relay, local, payloads);
@@ -199,13 +201,14 @@ void Server::Core::relay_to_peer(Tick now, const Path& path, const Address& peer
 
 void Server::Core::on_peer(Tick now, std::uint64_t owner, const Address& peer, const Run& run,
                            Sink& sink) {
-  const Allocation* allocation = allocations_.find(Handle<Allocation>::unpack(owner));
+  Allocation* allocation = allocations_.find(Handle<Allocation>::unpack(owner));
   if (allocation == nullptr) return statistics_.dropped_no_allocation.add(run.count);
   const Permission* permission = allocation->permissions.find_live(peer.ip, now.mono);
   if (permission == nullptr) return statistics_.dropped_no_permission.add(run.count);
   if (permission->own && !live_relays_.is_live(peer)) {
     return statistics_.dropped_dead_relay.add(run.count);
   }
+  if (!may_relay(*allocation, Direction::kToClient, run, now.mono)) return;
   const PeerToClient way{*allocation, *permission, allocation->channels.find_live(peer, now.mono),
                          peer};
   if (run.count > 1 && run.last_size != run.size) {
@@ -241,6 +244,24 @@ void Server::Core::send_to_client(const PeerToClient& way, const Run& run, Sink&
   }
   statistics_.peer_packets_relayed.add(run.count);
   statistics_.peer_bytes_relayed.add(run.total_bytes());
+}
+
+// An allocation that has used up its own share takes nothing of the server's.
+bool Server::Core::is_within_bandwidth(Allocation& allocation, Direction direction, const Run& run,
+                                       MonoTime now) {
+  const auto way = static_cast<std::size_t>(direction);
+  const std::uint64_t bytes = run.total_bytes();
+  Meter& meter = allocation.meters[way];
+  if (settings_->max_bps != 0 && !meter.has_room(now)) {
+    statistics_.dropped_over_max_bps.add(run.count);
+    return false;
+  }
+  if (bandwidth_ != nullptr && !leases_[way].spend(*bandwidth_, direction, bytes, now)) {
+    statistics_.dropped_over_capacity.add(run.count);
+    return false;
+  }
+  if (settings_->max_bps != 0) meter.take(bytes, settings_->max_bps, now);
+  return true;
 }
 
 // Indications have no transaction to protect: their ids must only differ (RFC 8489 section 5).

@@ -81,6 +81,8 @@ Server::Core::Core(std::shared_ptr<const Settings> settings, const Shared& share
       data_connections_(settings_->tcp_relay ? settings_->max_data_connections : 0,
                         {shared.worker, shared.workers}, shared.random),
       reservations_(kMaxReservations),
+      bandwidth_(shared.bandwidth),
+      metered_(settings_->max_bps != 0 || shared.bandwidth != nullptr),
       indication_seed_(shared.random.u64()) {}
 
 void Server::Core::on_client(Tick now, const Path& path, const Run& run, Sink& sink) {
@@ -350,6 +352,10 @@ DataName Server::on_accepted(Tick now, std::uint64_t owner, const Address& peer,
   return core_->on_accepted(now, owner, peer, sink);
 }
 void Server::on_data_ended(DataName data) { core_->on_data_ended(data); }
+void Server::on_peer_error(Tick now, std::uint64_t owner, const Address& peer,
+                           const IcmpError& error, Sink& sink) {
+  core_->on_peer_error(now, owner, peer, error, sink);
+}
 void Server::on_client_gone(Tick, const Path& path, Sink& sink) {
   core_->on_client_gone(path, sink);
 }

@@ -10,12 +10,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/icmp.h"
 #include "base/random.h"
 #include "base/run.h"
 #include "base/time.h"
 #include "stun/behavior.h"
 #include "stun/nonce.h"
 #include "turn/access_token.h"
+#include "turn/bandwidth.h"
 #include "turn/credentials.h"
 #include "turn/mobility.h"
 #include "turn/path.h"
@@ -39,6 +41,10 @@ struct AlternateServer {
   std::string domain;  // what its certificate is for, when that is not what ours is for
 };
 inline constexpr std::size_t kMaxAlternateServers = 16;
+
+// Unless the configuration says otherwise.
+inline constexpr std::uint32_t kMaxPermissionsPerAllocation = 1024;
+inline constexpr std::uint32_t kMaxChannelsPerAllocation = 1024;
 
 // One configuration, immutable, shared by all workers.
 struct Settings {
@@ -65,12 +71,17 @@ struct Settings {
   std::vector<AlternateServer> alternate_servers;
   seconds default_lifetime{600};
   seconds max_lifetime{3600};
+  seconds permission_lifetime{300};  // RFC 8656 section 9
+  seconds channel_lifetime{600};     // section 12
   // 0x4FFF by RFC 8656 section 12; 0x7FFF with --rfc5766-channel-numbers.
   std::uint16_t last_channel_number = 0x4FFF;
   // Replies to senders that are not authenticated, per source prefix, second and worker; 0 = off.
   std::uint32_t unauthorized_replies_per_second = 1000;
   std::uint32_t unauthorized_burst = 2000;
   std::uint32_t max_allocations = 1u << 20;  // of one worker
+  std::uint32_t max_permissions = kMaxPermissionsPerAllocation;
+  std::uint32_t max_channels = kMaxChannelsPerAllocation;
+  std::uint64_t max_bps = 0;  // payload bytes a second of one allocation, each way; 0 = unlimited
 
   // TCP allocations (RFC 6062): whether there are any, and the peers' ports below 1024 that guests
   // may connect to.
@@ -84,16 +95,12 @@ struct Settings {
   TicketKey ticket_key{};
 };
 
-inline constexpr std::size_t kMaxPermissionsPerAllocation = 1024;
-inline constexpr std::size_t kMaxChannelsPerAllocation = 1024;
 inline constexpr std::size_t kMaxRevokedNames = 65536;
 inline constexpr std::uint32_t kMaxDataConnectionsPerAllocation = 64;
 inline constexpr std::uint32_t kMaxDataConnectionsPerHolder = 256;  // in one worker
 // RFC 6062 section 5.2: at least thirty seconds to connect, and thirty until ConnectionBind.
 inline constexpr seconds kConnectTimeout{30};
 inline constexpr seconds kBindTimeout{30};
-inline constexpr seconds kPermissionLifetime{300};
-inline constexpr seconds kChannelLifetime{600};
 
 class Server {
  public:
@@ -106,6 +113,7 @@ class Server {
     const LiveRelays* live_tcp_relays = nullptr;
     std::uint32_t worker = 0;
     std::uint32_t workers = 1;
+    BandwidthPool* bandwidth = nullptr;  // of the whole server; null: unlimited
   };
   Server(std::shared_ptr<const Settings> settings, Shared shared);
   ~Server();  // the sockets are the driver's: call shut_down() first to have them closed
@@ -122,6 +130,9 @@ class Server {
   DataName on_accepted(Tick now, std::uint64_t owner, const Address& peer, Sink& sink);
   // A spliced pair is over.
   void on_data_ended(DataName data);
+  // ICMP came back for a datagram that went from that address to `peer`.
+  void on_peer_error(Tick now, std::uint64_t owner, const Address& peer, const IcmpError& error,
+                     Sink& sink);
   // The connection is gone: its allocation ends at once.
   void on_client_gone(Tick now, const Path& path, Sink& sink);
   // Fires what is due. Call when next_deadline() has passed.

@@ -22,6 +22,9 @@ struct Statistics {
   Counter dropped_no_channel;
   Counter dropped_no_permission;  // either direction
   Counter dropped_dead_relay;     // to an address of ours that is no live relayed address
+  Counter dropped_over_max_bps;   // either direction; one allocation's limit
+  Counter dropped_over_capacity;  // either direction; the limit of the whole server
+  Counter icmp_indications;       // clients were told that a datagram was lost
 };
 
 }  // namespace turnpike::turn

@@ -76,7 +76,7 @@ class Requests(Conversation):
 
 
 class Allocate(Requests):
-    OPTIONS = ("--relay-ip", "127.0.0.1")
+    OPTIONS = ("--relay-ip", "127.0.0.1", "--user-quota", "0")
 
     def test_8656_7_2_success_tells_relayed_address_lifetime_and_mapped_address(self):
         client = self.client()
@@ -383,8 +383,21 @@ class Quotas(Requests):
         self.assert_refused(486)
 
 
+class AddressQuota(Requests):
+    OPTIONS = ("--relay-ip", "127.0.0.1", "--address-quota", "2", "--user", "bob:hush")
+
+    def test_8656_5_an_address_may_hold_so_many_whoever_asks(self):
+        one, other = self.client(), self.client(username="bob", password="hush")
+        one.allocate()
+        other.allocate()
+        third = self.client(username="bob", password="hush")
+        self.assertEqual(self.code(third, allocation()), 486)
+        one.refresh(0)
+        self.assertIsNone(self.code(third, allocation()))
+
+
 class OverConnections(Requests):
-    OPTIONS = ("--relay-ip", "127.0.0.1")
+    OPTIONS = ("--relay-ip", "127.0.0.1", "--user-quota", "0")
     TLS = True
 
     def test_8656_6_the_end_of_a_tls_connection_ends_its_allocation(self):
@@ -394,7 +407,8 @@ class OverConnections(Requests):
 
 
 class SeveralWorkers(Requests):
-    OPTIONS = ("--relay-ip", "127.0.0.1", "--workers", "4")
+    OPTIONS = ("--relay-ip", "127.0.0.1", "--user-quota", "0")
+    WORKERS = 4
 
     def test_8656_7_2_a_token_works_on_every_worker(self):
         for _ in range(24):

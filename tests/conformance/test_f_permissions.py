@@ -1,4 +1,4 @@
-"""Parts F, G of the checklist: permissions, indications, channels (RFC 8656 sections 9 to 12)."""
+"""Parts F and G of the checklist: permissions, Send, Data and channels (RFC 8656 9 to 12)."""
 
 import os
 import struct
@@ -261,6 +261,24 @@ class Channels(Installs):
         self.assertEqual(got, b"".join(
             channel_data(number, bytes([size] * size), padding=bytes(-size % 4))
             for size in range(9)))
+
+
+class FewPeers(Installs):
+    OPTIONS = ("--relay-ip", "127.0.0.1", "--max-permissions", "2", "--max-channels", "1")
+
+    def test_8656_10_2_more_permissions_than_there_may_be_are_508(self):
+        client = self.allocated()
+        peers = [(f"127.0.0.{n}", 9) for n in range(1, 4)]
+        self.assertEqual(self.code(client, self.permission(*peers)), 508)
+        self.assertIsNone(self.code(client, self.permission(*peers[:2])))
+        self.assertEqual(self.code(client, self.permission(peers[2])), 508)
+        self.assertIsNone(self.code(client, self.permission(peers[0])))
+
+    def test_8656_12_2_more_channels_than_there_may_be_are_508(self):
+        client = self.allocated()
+        self.assertIsNone(self.code(client, self.binding(0x4000, ("127.0.0.1", 9))))
+        self.assertEqual(self.code(client, self.binding(0x4001, ("127.0.0.1", 10))), 508)
+        self.assertIsNone(self.code(client, self.binding(0x4000, ("127.0.0.1", 9))))
 
 
 class OldChannelNumbers(Installs):

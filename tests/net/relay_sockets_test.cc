@@ -4,6 +4,8 @@
 #include <memory>
 
 #include "net/bind.h"
+#include "net/sockaddr.h"
+#include "net/tx_batch.h"
 #include "net/udp_socket.h"
 #include "tests/net/harness.h"
 
@@ -21,6 +23,15 @@ class Recorder final : public RelaySockets::Receiver {
     sources.push_back(from);
     if (then) then(owner);
   }
+  void on_relay_error(std::uint64_t owner, const Address& to, const IcmpError& error) override {
+    errors.push_back({owner, to, error});
+  }
+  struct Told {
+    std::uint64_t owner;
+    Address to;
+    IcmpError error;
+  };
+  std::vector<Told> errors;
   std::map<std::uint64_t, std::size_t> counts;
   std::size_t datagrams = 0;
   std::vector<Address> sources;
@@ -62,6 +73,34 @@ TEST(RelaySockets, DeliverWithOwnerAndSource) {
   ASSERT_TRUE(turn_until(relays.loop, [&] { return relays.recorder.datagrams == 1; }));
   EXPECT_EQ(relays.recorder.counts[42], 1u);
   EXPECT_EQ(relays.recorder.sources[0], peer.local());
+}
+
+TEST(RelaySockets, TellWhatDidNotArrive) {
+  for (const Family family : {Family::kIPv4, Family::kIPv6}) {
+    const IpAddress loopback = IpAddress::loopback(family);
+    Relays relays;
+    const auto handle = relays.sockets.open({loopback, 0}, 42);
+    if (!handle) continue;  // no IPv6 here
+    const auto closed = open_bound({loopback, 0}, SOCK_DGRAM, ReusePort::kNo);
+    ASSERT_TRUE(closed);
+    const Address nobody = local_address_of(*closed);
+    syscalls().close(*closed);
+    TxBatch batch(TxBatch::Segmentation::kOff);
+    const Bytes body = bytes_of("anybody?");
+    batch.push(relays.sockets.find(*handle)->fd, nobody, {}, turnpike::Run::one(body));
+    batch.flush();
+    ASSERT_TRUE(turn_until(relays.loop, [&] { return !relays.recorder.errors.empty(); }));
+    const Recorder::Told& told = relays.recorder.errors[0];
+    EXPECT_EQ(told.owner, 42u);
+    EXPECT_EQ(told.to, nobody);
+    EXPECT_EQ(told.error.type, family == Family::kIPv4 ? 3 : 1);
+    EXPECT_EQ(told.error.code, family == Family::kIPv4 ? 3 : 4);
+    EXPECT_EQ(told.error.mtu, 0u);
+    // The socket works on.
+    UdpSocket peer(loopback);
+    peer.send(relays.sockets.find(*handle)->local, bytes_of("x"));
+    ASSERT_TRUE(turn_until(relays.loop, [&] { return relays.recorder.datagrams == 1; }));
+  }
 }
 
 TEST(RelaySockets, ATrainStaysWhole) {

@@ -1,6 +1,7 @@
 #include "net/tx_batch.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <netinet/udp.h>
 
 #include <algorithm>
@@ -262,6 +263,56 @@ TEST(TxBatch, TheTrafficClassGoesIntoTheHeaderAndSeparatesRuns) {
     std::vector<int> seen;
     while (const auto received = theirs.receive_now()) seen.push_back(received->traffic_class);
     EXPECT_EQ(seen, classes);
+  }
+}
+
+// Counts how often the options for DF are set, and notes how they stand at each send.
+class Options final : public Sends {
+ public:
+  int setsockopt(int fd, int level, int name, const void* value, socklen_t length) override {
+    if ((level == IPPROTO_IP && name == IP_MTU_DISCOVER) ||
+        (level == IPPROTO_IPV6 && name == IPV6_DONTFRAG)) {
+      ++changes;
+      const int set = *static_cast<const int*>(value);
+      dont_fragment = level == IPPROTO_IP ? set == IP_PMTUDISC_DO : set == 1;
+    }
+    return Sends::setsockopt(fd, level, name, value, length);
+  }
+  int changes = 0;
+  bool dont_fragment = false;
+  std::vector<std::pair<std::size_t, bool>> sent;  // size of the first piece, and DF
+};
+
+TEST(TxBatch, DontFragmentIsSetForThoseWhoAskAndOnlyThem) {
+  for (const Family family : {Family::kIPv4, Family::kIPv6}) {
+    const IpAddress loopback = IpAddress::loopback(family);
+    const auto probe = open_bound({loopback, 0}, SOCK_DGRAM, ReusePort::kNo);
+    if (!probe) continue;  // no IPv6 here
+    const Descriptor closes(*probe);
+    TxBatch batch(Segmentation::kProbe);
+    UdpSocket ours(loopback), theirs(loopback);
+    Options options;
+    options.refuse = [&](const msghdr& message) {
+      options.sent.push_back({message.msg_iov[0].iov_len, options.dont_fragment});
+      return 0;
+    };
+    const SyscallsScope scope(options);
+    const std::vector<std::pair<std::size_t, bool>> order = {
+        {100, false}, {200, true}, {300, false}, {400, true}, {401, true}, {500, false}};
+    for (const auto& [size, wish] : order) {
+      const Bytes body = pattern(size, size);
+      turnpike::Run run = turnpike::Run::one(body);
+      run.dont_fragment = wish ? DontFragment::kSet : DontFragment::kUnset;
+      batch.push(ours.fd(), theirs.local(), {}, run);
+    }
+    batch.flush();
+    EXPECT_EQ(options.sent, order);
+    EXPECT_EQ(drain(theirs).size(), order.size());
+    EXPECT_EQ(options.changes, 6);
+    const Bytes body = pattern(100, 1);
+    batch.push(ours.fd(), theirs.local(), {}, turnpike::Run::one(body));
+    batch.flush();
+    EXPECT_EQ(options.changes, 6);
   }
 }
 

@@ -70,7 +70,7 @@ TEST(SharedQuota, OneMintingKeyCannotTakeTheWholeServer) {
 // The same questions to the single-threaded original: the two must never disagree.
 TEST(SharedQuota, AgreesWithLocalQuotaOnRandomHistories) {
   SeededRandom random(7);
-  const turn::QuotaLimits limits{.per_user = 2, .total = 40};
+  const turn::QuotaLimits limits{.per_user = 2, .total = 40, .per_address = 25};
   SharedQuota shared(limits);
   turn::LocalQuota local(limits);
   std::vector<QuotaSubject> held;

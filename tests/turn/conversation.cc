@@ -182,7 +182,8 @@ RelayHouse::RelayHouse(HouseRules rules) : quota(rules.quota) {
   if (rules.adjust) rules.adjust(*made);
   settings = made;
   server = std::make_unique<Server>(
-      settings, Server::Shared{quota, live, random, &sink.live_tcp, rules.worker, rules.workers});
+      settings, Server::Shared{quota, live, random, &sink.live_tcp, rules.worker, rules.workers,
+                               rules.bandwidth});
 }
 
 void RelayHouse::pass(Duration time) {

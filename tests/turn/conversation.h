@@ -147,6 +147,7 @@ struct HouseRules {
   std::vector<std::string> shared_secrets;
   PeerPolicy::Rules peers;
   QuotaLimits quota;
+  BandwidthPool* bandwidth = nullptr;
   std::function<void(Settings&)> adjust;
   std::uint32_t worker = 0;
   std::uint32_t workers = 1;

@@ -72,6 +72,18 @@ TEST(LocalQuota, OneSubscriberOfIPv6IsAPrefixOfSixtyFourBits) {
   EXPECT_EQ(quota.charge(subject("m~9af01c22", "2600:0:0:1::1")), Verdict::kGranted);
 }
 
+TEST(LocalQuota, OneAddressMayHoldSoManyOfAnyName) {
+  LocalQuota quota({.per_address = 2});
+  const IpAddress here = IpAddress::v4(1, 2, 3, 4), there = IpAddress::v4(1, 2, 3, 5);
+  EXPECT_EQ(quota.charge({"a", here}), QuotaVerdict::kGranted);
+  EXPECT_EQ(quota.charge({"b", here}), QuotaVerdict::kGranted);
+  EXPECT_EQ(quota.charge({"c", here}), QuotaVerdict::kUserQuotaReached);
+  EXPECT_EQ(quota.charge({"c", there}), QuotaVerdict::kGranted);
+  quota.release({"a", here});
+  EXPECT_EQ(quota.charge({"c", here}), QuotaVerdict::kGranted);
+  EXPECT_EQ(quota.total(), 3u);
+}
+
 TEST(LocalQuota, OneMintingKeyCannotTakeTheWholeServer) {
   LocalQuota quota({1, 0});
   for (std::uint32_t i = 0; i < 256; ++i) {
