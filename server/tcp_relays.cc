@@ -22,7 +22,7 @@ Expected<turn::Relay, turn::RelayError> TcpRelays::open(const IpAddress& ip, std
   const Address local = socket->local();
   const ListenerHandle handle = listeners_.emplace(Listener{std::move(socket), owner});
   if (!handle) return unexpected(turn::RelayError::kNoResources);
-  wiring_.live.add(local, wiring_.worker);
+  wiring_.live.add(local, {wiring_.worker, owner});
   net::TcpListener& listener = *listeners_.find(handle)->socket;
   listener.share_port();
   listener.start(wiring_.loop, [this, handle](int fd) { on_accepted(handle, fd); });
