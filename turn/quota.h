@@ -18,7 +18,7 @@
 namespace turnpike::turn {
 
 struct QuotaLimits {
-  std::uint32_t per_user = 64;    // 0 = unlimited, here and below
+  std::uint32_t per_user = 64;  // 0 = unlimited, here and below
   std::uint32_t total = 0;
   std::uint32_t per_address = 0;  // clients' addresses; an IPv6 /64 is one
   // Derived, for minted names only; unlimited when per_user is.

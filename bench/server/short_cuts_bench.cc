@@ -48,9 +48,8 @@ void OnTheSameWorker(benchmark::State& state) {
   for (auto _ : state) {
     cuts.begin_input();
     cuts.take(kFrom, House::to(next++), Run::one(payload));
-    cuts.end_input([](const ShortCuts::Delivery& delivery) {
-      benchmark::DoNotOptimize(delivery.owner);
-    });
+    cuts.end_input(
+        [](const ShortCuts::Delivery& delivery) { benchmark::DoNotOptimize(delivery.owner); });
   }
   state.SetItemsProcessed(state.iterations());
 }
@@ -69,9 +68,8 @@ void ToAnotherWorker(benchmark::State& state) {
     }
     from.end_input([](const ShortCuts::Delivery&) {});
     from.flush();
-    to.open_box([](const ShortCuts::Delivery& delivery) {
-      benchmark::DoNotOptimize(delivery.owner);
-    });
+    to.open_box(
+        [](const ShortCuts::Delivery& delivery) { benchmark::DoNotOptimize(delivery.owner); });
   }
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }

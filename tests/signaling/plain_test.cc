@@ -22,8 +22,8 @@ class Plain : public ::testing::Test {
   };
   explicit Plain(RoomTokens::Settings tokens = {})
       : tokens_(std::move(*RoomTokens::make(tokens))),
-        relay_({.lobby_size = 8, .room_size = 3, .max_sockets = 20, .max_rooms = 6}, wire_,
-               gate_) {}
+        relay_({.lobby_size = 8, .room_size = 3, .max_sockets = 20, .max_rooms = 6}, wire_, gate_) {
+  }
 
   Page open(std::string_view target) {
     http::Request request;
