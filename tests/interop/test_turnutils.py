@@ -151,13 +151,17 @@ class UClient(unittest.TestCase):
     def test_padded_channels_and_extra_requests(self):
         self.relays("-D", "-G")
 
+    # Of the answer to ConnectionBind uclient reads no more bytes than its messages have, and our
+    # challenges have more than the hundred that those have by default.
+    ON_TCP_RELAYS = ("-T", "-t", "-l", "200")
+
     def test_tcp_allocations(self):
         with TcpEcho(self.peer.port):
-            self.relays("-T", "-t")
+            self.relays(*self.ON_TCP_RELAYS)
 
     def test_tcp_allocations_of_two_clients_over_tls(self):
-        self.relays("-T", "-t", "-y")
-        self.relays("-T", "-t", "-S", "-y")
+        self.relays(*self.ON_TCP_RELAYS, "-y")
+        self.relays(*self.ON_TCP_RELAYS, "-S", "-y")
 
     def test_mobility(self):
         for options in ((), ("-s",), ("-t",)):
