@@ -31,6 +31,7 @@ const startWithKeys = () => startServer(
 const serverOf = new Map(
   await Promise.all(kWays.map(async (way) => [way, await startWithKeys()])));
 const server = await startWithKeys();
+const droneServer = await startWithKeys();
 
 const skip = isReference && "of the binary";
 const kClaims = { room: ["blue", "blue-*", "observable-blue"], sub: "Ada" };
@@ -119,8 +120,8 @@ conversation("tokens: a lobby is a room, the bare one is for tokens of all rooms
 
 // --- the raw relay ---
 
-function openRaw(cleanUp, path) {
-  const socket = new WebSocket(server.socketUrl + path);
+function openRaw(cleanUp, path, { socketUrl } = server) {
+  const socket = new WebSocket(socketUrl + path);
   cleanUp(() => socket.terminate());
   const heard = new Inbox(path);
   socket.on("message", (data) => heard.put(String(data)));
@@ -159,7 +160,7 @@ conversation("tokens: the raw relay opens for right ones only", async ({ cleanUp
 // --- ScaleDrone ---
 
 async function openDrone(cleanUp, query = "") {
-  const drone = new ScaleDrone("channel", { url: `${server.socketUrl}/v3/websocket${query}` });
+  const drone = new ScaleDrone("channel", { url: `${droneServer.socketUrl}/v3/websocket${query}` });
   cleanUp(() => {
     drone.autoReconnect = false;
     drone.close();
@@ -201,7 +202,7 @@ conversation("tokens: ScaleDrone's client is told what is wrong", async ({ clean
     const again = await openDrone(cleanUp, `?token=${encodeURIComponent(token)}`);
     assert.equal(again.requireAuth, true, name);
   }
-  const { socket, heard } = await openRaw(cleanUp, "/v3/websocket");
+  const { socket, heard } = await openRaw(cleanUp, "/v3/websocket", droneServer);
   socket.send('{"type":"handshake","channel":"c","version":2,"client_data":null,"callback":0}');
   await heard.next();
   socket.send('{"type":"subscribe","room":"blue","callback":1}');
