@@ -12,7 +12,8 @@ boost_package() {
 
 build_packages() {
   printf '%s\n' cmake ninja-build g++ 'pkg-config|pkgconf' ca-certificates \
-    libuv1-dev libssl-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libcli11-dev libexpected-dev
+    libuv1-dev libssl-dev libsrtp2-dev libusrsctp-dev \
+    nlohmann-json3-dev libspdlog-dev libfmt-dev libcli11-dev libexpected-dev
   boost_package
 }
 
