@@ -106,8 +106,14 @@ void Server::Core::on_close(Tick now, std::uint64_t tag, engineio::CloseReason r
 
 void Server::Core::on_time(Tick now) {
   while (Timer* timer = wheel_.take_expired(now.mono)) {
-    if (timer->kind() == kRecoveryTime) {
-      end_socket(now, SocketHandle::unpack(timer->subject()));
+    if (timer->kind() == kSocketTime) {
+      const SocketHandle handle = SocketHandle::unpack(timer->subject());
+      Socket* socket = find_live(handle);
+      if (socket != nullptr && !socket->away) {
+        forget_old(now, *socket);
+      } else {
+        end_socket(now, handle);
+      }
       continue;
     }
     Client* client = clients_.find(ClientHandle::unpack(timer->subject()));
@@ -267,7 +273,7 @@ SocketHandle Server::Core::make_socket(ClientHandle handle, const Client& client
     socket->id.append(client.sid);
   }
   by_id_.emplace(index_key(name_space, socket->id), made);
-  socket->timer.name(kRecoveryTime, made.pack());
+  socket->timer.name(kSocketTime, made.pack());
   return made;
 }
 

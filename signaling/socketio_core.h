@@ -35,6 +35,7 @@ struct History {
   struct Entry {
     std::uint64_t number;
     std::shared_ptr<const Broadcast> broadcast;
+    MonoTime until;  // nobody can have missed it and still come back
   };
   std::deque<Entry> entries;
   std::size_t bytes = 0;
@@ -80,7 +81,7 @@ struct Socket {
   std::vector<std::string> rooms;
   std::unique_ptr<History> history;
   std::uint64_t lost_at = 0;  // the last broadcast before it was away
-  Timer timer;                // the recovery window
+  Timer timer;                // away: the recovery window; else: the end of its oldest entry
 };
 
 class Server::Core {
@@ -123,7 +124,7 @@ class Server::Core {
   const Groups<Socket>& rooms() const { return rooms_; }
 
  private:
-  enum TimerKind : std::uint32_t { kConnectTime, kRecoveryTime };
+  enum TimerKind : std::uint32_t { kConnectTime, kSocketTime };
   // A name of sockets that strangers choose a part of.
   using Index = boost::unordered_flat_map<std::string, SocketHandle, NameHash, std::equal_to<>>;
 
@@ -154,7 +155,8 @@ class Server::Core {
   // Which broadcasts were missed: those after this number. nullopt: some are not known any more.
   std::optional<std::uint64_t> last_seen(const Socket& socket,
                                          const std::optional<std::string>& offset) const;
-  void keep(Socket& socket, const std::shared_ptr<const Broadcast>& broadcast);
+  void keep(Tick now, Socket& socket, const std::shared_ptr<const Broadcast>& broadcast);
+  void forget_old(Tick now, Socket& socket);
   bool may_keep(const Socket& socket, const History& history, std::size_t size) const;
   void forget_first(const Socket& socket, History& history);
   void no_longer_away(const Socket& socket, SocketHandle handle);

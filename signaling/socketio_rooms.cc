@@ -42,7 +42,8 @@ bool Server::Core::may_keep(const Socket& socket, const History& history, std::s
          kept_shares_.has(socket.source, size);
 }
 
-void Server::Core::keep(Socket& socket, const std::shared_ptr<const Broadcast>& broadcast) {
+void Server::Core::keep(Tick now, Socket& socket,
+                        const std::shared_ptr<const Broadcast>& broadcast) {
   if (!socket.history) socket.history = std::make_unique<History>();
   History& history = *socket.history;
   const std::size_t size = broadcast->size + History::kCost;
@@ -55,10 +56,24 @@ void Server::Core::keep(Socket& socket, const std::shared_ptr<const Broadcast>& 
     history.forgotten = broadcasts_;
     return;
   }
-  history.entries.push_back({broadcasts_, broadcast});
+  // It may be lost in a connection that is noticed to be dead when its ping stays unanswered; from
+  // then on the client has the recovery window to come back in.
+  const Duration life =
+      settings_.engine.ping_interval + settings_.engine.ping_timeout + settings_.recovery_window;
+  history.entries.push_back({broadcasts_, broadcast, now.mono + life});
   history.bytes += size;
   kept_total_ += size;
   kept_shares_.take(socket.source, size);
+  if (!socket.timer.armed()) wheel_.arm(socket.timer, history.entries.front().until);
+}
+
+void Server::Core::forget_old(Tick now, Socket& socket) {
+  if (!socket.history) return;
+  History& history = *socket.history;
+  while (!history.entries.empty() && history.entries.front().until <= now.mono) {
+    forget_first(socket, history);
+  }
+  if (!history.entries.empty()) wheel_.arm(socket.timer, history.entries.front().until);
 }
 
 std::optional<std::uint64_t> Server::Core::last_seen(
@@ -111,6 +126,7 @@ bool Server::Core::recover(Tick now, ClientHandle handle, const Greeting& greeti
   socket->client = handle;
   socket->away = false;
   socket->timer.disarm();
+  forget_old(now, *socket);
   client->sockets.push_back(old);
   client->timer.disarm();
   welcome(now, *client, *socket);

@@ -68,7 +68,7 @@ void Server::Core::emit_all(Tick now, std::span<const SocketHandle> sockets, con
         broadcast->size += attachment.size();
       }
     }
-    if (recovers()) keep(*socket, broadcast);
+    if (recovers()) keep(now, *socket, broadcast);
     if (client != nullptr) new_clients.push_back(client->session);
   }
   if (!old_clients.empty()) {

@@ -6,6 +6,7 @@ other runs have found (crash-...) stay.
     python3 tests/fuzz/seeds.py
 """
 
+import base64
 import hashlib
 import hmac
 import os
@@ -403,11 +404,31 @@ def proxy_headers():
     yield "local", b"\0" + signature + b"\x20\0\0\0"
 
 
+def room_tokens():
+    def part(content):
+        return base64.urlsafe_b64encode(content).rstrip(b"=")
+    claims = {
+        "room": b'{"room":"demo"}',
+        "rooms": b'{"room":["demo","team-*","*"],"sub":"Ada","exp":1800000000.5,"nbf":1}',
+        "expired": b'{"room":"demo","exp":1}',
+        "twice": b'{"room":"demo","room":"*"}',
+        "escaped": b'{"room":"\\ud83d\\ude00\\u0000","exp":1e400}',
+        "deep": b'{"room":' + b"[" * 40 + b"]" * 40 + b"}",
+    }
+    for name, content in claims.items():
+        yield name, b"\1" + content
+    for name, head in (("hs256", b'{"alg":"HS256"}'), ("none", b'{"alg":"none"}'),
+                       ("es256", b'{"alg":"ES256","typ":"JWT"}'), ("critical", b'{"crit":["b64"]}')):
+        yield "token_" + name, b"\0" + b".".join(map(part, (head, claims["room"], bytes(32))))
+    yield "password", b"\0open sesame"
+
+
 TARGETS = {"stun_message": stun_messages, "dtls_listener": dtls_datagrams,
            "proxy_header": proxy_headers, "stream_framer": streams, "http_head": http_heads,
            "websocket_frames": websocket_frames, "turn_server": stories,
            "engineio_payload": engineio_payloads, "engineio_session": engineio_sessions,
-           "socketio_packet": socketio_packets, "dialect_sockets": dialect_conversations}
+           "socketio_packet": socketio_packets, "dialect_sockets": dialect_conversations,
+           "room_tokens": room_tokens}
 
 
 def main():

@@ -119,6 +119,28 @@ TEST(Resuming, IsPossibleUntilTheWindowEnds) {
   EXPECT_EQ(late.join("demo")["type"], "joined") << "the same socket may join instead";
 }
 
+TEST(Resuming, TheOldestOfASourceThatLosesTooManyIsGivenUp) {
+  constexpr std::uint32_t kMost = AwayList::Limits{}.of_source;
+  World world;
+  const std::string elsewhere = "198.51.100.9:40000";
+  const auto lose_one = [&world](const std::string& from) {
+    Tab tab(world, from);
+    tab.join("demo " + std::to_string(world.service.audit().rooms));
+    tab.lose();
+    world.pass(milliseconds(20));  // the pace of arrivals
+    return tab.session;
+  };
+  const std::string other = lose_one(elsewhere);
+  const std::string first = lose_one("192.0.2.7:40000");
+  const std::string second = lose_one("192.0.2.7:40000");
+  for (std::uint32_t i = 2; i < kMost; ++i) lose_one("192.0.2.7:40000");
+  lose_one("192.0.2.7:40000");  // one more than it may have
+  Tab late(world), again(world), back(world, elsewhere);
+  EXPECT_EQ(resume(late, first, 1)["code"], "unknown-session");
+  EXPECT_EQ(resume(again, second, 1)["type"], "resumed");
+  EXPECT_EQ(resume(back, other, 1)["type"], "resumed") << "others are not touched";
+}
+
 TEST(Resuming, NeedsTheWholeSecret) {
   Pair p;
   p.ben.lose();

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "signaling/gate.h"
 #include "signaling/hub.h"
 #include "signaling/room_tokens.h"
 #include "world.h"
@@ -342,6 +343,27 @@ TEST(RoomTokens, AreHopelessToGuess) {
   Tab tab(world);
   for (std::uint32_t i = 0; i < kMaxFaults; ++i) tab.say({{"type", "join"}, {"room", "demo"}});
   EXPECT_EQ(tab.close_code(), 1008);
+}
+
+TEST(RoomTokens, OfASourceThatBroughtTooManyWrongOnesAreNotLookedAt) {
+  World world(ask_for_tokens);
+  Tab inside(world), elsewhere(world, "198.51.100.9:40000");
+  const json right = {{"token", "the room password"}};
+  EXPECT_EQ(join_with(inside, right)["type"], "joined");
+  for (std::uint32_t i = 0; i < Gate::kWrongTokens.burst; ++i) {
+    Tab guessing(world);
+    EXPECT_EQ(join_with(guessing, {{"token", "a guess"}}).value("code", ""), "bad-token");
+    guessing.lose();
+  }
+  Tab late(world);
+  const json refused = join_with(late, right);
+  EXPECT_EQ(refused.value("code", ""), "too-fast");
+  EXPECT_NE(refused.dump().find("too many wrong tokens"), std::string::npos) << refused;
+  EXPECT_EQ(join_with(elsewhere, right)["type"], "joined") << "others are not touched";
+  inside.say({{"type", "send"}, {"data", "still here"}});
+  elsewhere.ignore();
+  world.pass(seconds(3));
+  EXPECT_EQ(join_with(late, right)["type"], "joined") << "forgiven";
 }
 
 TEST(RoomTokens, DoNotMatterWhereNoneAreAsked) {

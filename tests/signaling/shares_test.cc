@@ -214,5 +214,57 @@ TEST(PeerJsShares, OfWhatOnePeerLeavesForOthersEndAtTheirLimit) {
   EXPECT_TRUE(house.heard(ada).empty()) << "there is place again";
 }
 
+// A PeerJs whose peers are as many as they like.
+struct PeerTown {
+  Client join(const std::string& id) {
+    http::Request request;
+    request.method = http::Method::kGet;
+    request.target = "/peerjs?key=peerjs&token=t&id=" + id;
+    Client client{wire.connect(), 0};
+    client.tag = peerjs.on_open(kStart, client.connection, {kAda, false, request});
+    wire.take(client.connection);
+    return client;
+  }
+  // False: it expired at once.
+  bool leave(const Client& from, const std::string& to, const std::string& payload) {
+    say(peerjs, from, R"({"type":"OFFER","dst":")" + to + R"(","payload":")" + payload + "\"}");
+    return wire.take(from.connection).empty();
+  }
+  FakeWire wire;
+  SeededRandom random{7};
+  RoomTokens tokens;
+  Gate gate{tokens};
+  PeerJs peerjs{{}, wire, random, gate};
+};
+
+TEST(PeerJsShares, OfQueuesForAbsentPeersEndAtTheirLimit) {
+  PeerTown town;
+  constexpr std::uint32_t kEach = 128;  // within the pace of one peer
+  std::uint32_t queues = 0;
+  while (queues < PeerJs::kMaxWaitingPeersOfSource) {
+    const Client peer = town.join("from" + std::to_string(queues));
+    for (std::uint32_t i = 0; i < kEach; ++i, ++queues) {
+      ASSERT_TRUE(town.leave(peer, "to" + std::to_string(queues), "1")) << queues;
+    }
+  }
+  const Client last = town.join("last");
+  EXPECT_FALSE(town.leave(last, "one more", "1"));
+  EXPECT_TRUE(town.leave(last, "to0", "1")) << "a queue that is there takes more";
+}
+
+TEST(PeerJsShares, OfWaitingBytesEndAtTheirLimit) {
+  PeerTown town;
+  const std::string payload(32 * 1024, 'x');
+  for (int peer = 0; peer < 12; ++peer) {
+    const Client from = town.join("from" + std::to_string(peer));
+    for (int i = 0; i < 20; ++i) {
+      town.leave(from, "to" + std::to_string(peer) + "-" + std::to_string(i), payload);
+    }
+  }
+  EXPECT_LE(town.peerjs.waiting_bytes(), PeerJs::kMaxWaitingOfSource);
+  EXPECT_GT(town.peerjs.waiting_bytes(), PeerJs::kMaxWaitingOfSource - 2 * payload.size());
+  EXPECT_GT(12 * PeerJs::kMaxWaitingOfPeer, PeerJs::kMaxWaitingOfSource) << "or it shows nothing";
+}
+
 }  // namespace
 }  // namespace turnpike::signaling::testing

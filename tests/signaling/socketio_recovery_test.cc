@@ -129,6 +129,35 @@ TEST_F(SocketIoRecovery, EndsAfterTwoMinutes) {
   EXPECT_THAT(application_.sockets, SizeIs(2));
 }
 
+TEST_F(SocketIoRecovery, ForgetsWhatNobodyCanHaveMissed) {
+  const Page page = enter(4);
+  broadcast("old", {});
+  const std::string old = offset_of(heard_with_offsets(page).back());
+  const auto live = [&](seconds time) {
+    for (seconds passed{0}; passed < time; passed += seconds(5)) {
+      pass(seconds(5));
+      pong(page);
+    }
+  };
+  live(seconds(160));
+  broadcast("new", {});
+  live(seconds(10));
+  cut(page);
+  const Page again = come_back(page, quoted(old));
+  EXPECT_THAT(heard(again), ElementsAre(page.first, "2[\"new\"]")) << "it has seen the old one";
+  cut(again);
+  EXPECT_NE(heard(come_back(page, "")).at(0), page.first) << "who has not cannot be served";
+}
+
+TEST_F(SocketIoRecovery, KeepsForAWholeWindowWhatGotLostInADeadConnection) {
+  const Page page = enter(4);
+  broadcast("a", {});
+  pass(seconds(40));
+  cut(page);
+  pass(seconds(119));
+  EXPECT_THAT(heard(come_back(page, "")), ElementsAre(page.first, "2[\"a\"]"));
+}
+
 TEST_F(SocketIoRecovery, OnlyWhereTheApplicationKeepsIt) {
   application_.keeping = false;
   const Page page = enter(4);
@@ -294,7 +323,8 @@ TEST_F(SocketIoRecovery, ANamespaceHasNoControlCharacters) {
 
 TEST_F(SocketIoRecovery, AcknowledgementsThatNobodyAskedForHaveAPace) {
   const Page page = enter(4);
-  for (std::uint32_t i = 0; i < 199 + Pace::kMaxDropped - 1; ++i) say(page, "31[]");
+  const std::uint32_t passing = Pace::kMessages.burst - 1;  // its CONNECT was the first
+  for (std::uint32_t i = 0; i < passing + Pace::kMaxDropped - 1; ++i) say(page, "31[]");
   EXPECT_TRUE(is_open(page));
   say(page, "31[]");
   EXPECT_FALSE(is_open(page));

@@ -78,6 +78,9 @@ class SocketIoPages : public ::testing::Test {
     server().on_message(now(), page.connection, page.tag, ws::Opcode::kText,
                         "4" + std::string(text));
   }
+  void pong(const Page& page) {
+    server().on_message(now(), page.connection, page.tag, ws::Opcode::kText, "3");
+  }
   void say_bytes(const Page& page, std::string_view bytes) {
     const std::string frame = (page.version == 3 ? "\4" : "") + std::string(bytes);
     server().on_message(now(), page.connection, page.tag, ws::Opcode::kBinary, frame);
