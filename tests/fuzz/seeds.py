@@ -418,7 +418,8 @@ def room_tokens():
     for name, content in claims.items():
         yield name, b"\1" + content
     for name, head in (("hs256", b'{"alg":"HS256"}'), ("none", b'{"alg":"none"}'),
-                       ("es256", b'{"alg":"ES256","typ":"JWT"}'), ("critical", b'{"crit":["b64"]}')):
+                       ("es256", b'{"alg":"ES256","typ":"JWT"}'),
+                       ("critical", b'{"crit":["b64"]}')):
         yield "token_" + name, b"\0" + b".".join(map(part, (head, claims["room"], bytes(32))))
     yield "password", b"\0open sesame"
 
