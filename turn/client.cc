@@ -42,6 +42,7 @@ void Client::reach(Tick now, const Address& peer, Binding binding, Outputs& outp
   if (binding == Binding::kChannel && known->channel == kNoChannel) {
     if (next_channel_ > kLastChannel) return outputs.on_peer_refused(peer, 0);
     known->channel = next_channel_++;
+    known->ready = false;  // the permission that may be there serves until the channel is bound
   }
   install(now, static_cast<std::size_t>(known - peers_.data()), outputs);
 }
