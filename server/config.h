@@ -25,6 +25,14 @@ struct ExternalIp {
   std::optional<IpAddress> local;  // without it: the only relay address of that family
 };
 
+// Whom "--external-ip auto:HOST[:PORT]" asks.
+struct StunServer {
+  std::string host;  // a name, or an address without brackets
+  std::uint16_t port = 3478;
+  std::string to_string() const;  // implemented in option_values.cc
+};
+inline constexpr std::size_t kMaxStunServers = 4;
+
 struct Config {
   std::vector<IpAddress> listening_ips;  // empty: every address, both families
   std::uint16_t listening_port = 3478;
@@ -36,6 +44,8 @@ struct Config {
   std::vector<std::uint16_t> proxy_ports;  // connections begin with a PROXY header there
   std::vector<IpAddress> relay_ips;        // empty: the address that routes outward
   std::vector<ExternalIp> external_ips;
+  bool find_external_ips = false;        // for the relay addresses that are not among those
+  std::vector<StunServer> stun_servers;  // whom to ask, in order
   std::uint16_t min_port = 49152;
   std::uint16_t max_port = 65535;
   std::string realm;  // empty: the public host, else "turnpike"

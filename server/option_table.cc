@@ -55,10 +55,11 @@ constexpr std::array kOptions = {
            "the --listening-ip, else the address that routes outward",
            "Address of this machine to relay from.",
            add_ip<&Config::relay_ips>},
-    Option{"external-ip", "PUBLIC[/PRIVATE]", kRelaying, kRepeatable, kPublic, "external-ip",
-           "",
+    Option{"external-ip", "PUBLIC[/PRIVATE] | auto[:HOST[:PORT]]", kRelaying, kRepeatable, kPublic,
+           "external-ip", "",
            "What the world calls a relay address, behind a 1:1 NAT as clouds have it. PRIVATE may "
-           "be left out when there is one relay address of that family.",
+           "be left out when there is one relay address of that family. auto:HOST asks the STUN "
+           "server HOST at the start; auto alone only checks that there is nothing to ask.",
            add_external_ip},
     Option{"min-port", "PORT", kRelaying, kOnce, kPublic, "min-port", "49152",
            "First port to relay from.",

@@ -141,20 +141,72 @@ Applied add_proxy_port(Config& config, std::string_view text) {
   return add_port(config.proxy_ports, text);
 }
 
+namespace {
+
+bool is_multicast(const IpAddress& ip) {
+  const std::uint8_t first = ip.bytes()[0];
+  return ip.is_v4() ? first >= 224 && first < 240 : first == 0xFF;
+}
+
+// What follows "auto": nothing, or ":HOST", ":HOST:PORT", ":[2001:db8::1]:3478".
+Applied find_external_ip(Config& config, std::string_view rest) {
+  config.find_external_ips = true;
+  if (rest.empty()) return {};
+  const auto expected = failure(
+      "expected auto, or auto:HOST[:PORT] with a STUN server outside, for example "
+      "auto:stun.example.org:3478");
+  if (rest.front() != ':') return expected;
+  rest.remove_prefix(1);
+  StunServer server;
+  if (const auto ip = IpAddress::parse(rest)) {
+    server.host = ip->to_string();
+  } else if (const auto address = Address::parse(rest)) {
+    server = {address->ip.to_string(), address->port};
+  } else {
+    const auto parts = split(rest, ':');
+    const auto port = parts.size() == 2 ? parse_decimal(parts[1]) : std::uint64_t{server.port};
+    if (parts.size() > 2 || !is_host_name(parts[0]) || !port || *port > 65535) return expected;
+    server = {to_lower(parts[0]), static_cast<std::uint16_t>(*port)};
+  }
+  if (server.port == 0) return expected;
+  if (config.stun_servers.size() == kMaxStunServers) {
+    return failure(fmt::format("expected at most {} STUN servers", kMaxStunServers));
+  }
+  config.stun_servers.push_back(std::move(server));
+  return {};
+}
+
+}  // namespace
+
+std::string StunServer::to_string() const {
+  if (host.find(':') == std::string::npos) return fmt::format("{}:{}", host, port);
+  return fmt::format("[{}]:{}", host, port);
+}
+
 Applied add_external_ip(Config& config, std::string_view text) {
+  constexpr std::string_view kAuto = "auto";
   const auto parts = split(text, '/');
+  if (to_lower(text.substr(0, kAuto.size())) == kAuto) {
+    if (parts.size() == 1) return find_external_ip(config, text.substr(kAuto.size()));
+    return failure("auto finds the public address of every relay address: pass it without PRIVATE");
+  }
   const auto external = IpAddress::parse(parts[0]);
   std::optional<IpAddress> local;
   if (parts.size() == 2) local = IpAddress::parse(parts[1]);
   const bool readable = external && parts.size() <= 2 && (parts.size() == 1 || local);
   if (!readable) {
-    return failure("expected PUBLIC or PUBLIC/PRIVATE, for example 203.0.113.10/10.0.0.4");
+    return failure(
+        "expected PUBLIC, PUBLIC/PRIVATE, auto or auto:STUNSERVER, for example "
+        "203.0.113.10/10.0.0.4");
   }
   if (local && local->family() != external->family()) {
     return failure("both addresses must be of one family");
   }
   if (external->is_any() || (local && local->is_any())) {
     return failure("expected the addresses of this machine, not the wildcard");
+  }
+  if (is_multicast(*external) || (local && is_multicast(*local))) {
+    return failure("expected the addresses of this machine, not a multicast group");
   }
   config.external_ips.push_back({*external, local});
   return {};

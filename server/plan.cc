@@ -11,8 +11,10 @@
 #include "base/digest.h"
 #include "base/random.h"
 #include "server/cpus.h"
+#include "server/external_addresses.h"
 #include "server/option_values.h"
 #include "server/options.h"
+#include "server/stun_question.h"
 #include "signaling/room_tokens.h"
 
 namespace turnpike::server {
@@ -32,32 +34,6 @@ bool contains(const std::vector<T>& list, const T& value) {
 template <typename T>
 void add_once(std::vector<T>& list, const T& value) {
   if (!contains(list, value)) list.push_back(value);
-}
-
-bool is_private(const IpAddress& ip) {
-  static const std::vector<IpRange> ranges = [] {
-    std::vector<IpRange> list;
-    for (const char* text : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
-                             "169.254.0.0/16", "fc00::/7", "fe80::/10"}) {
-      list.push_back(*IpRange::parse(text));
-    }
-    return list;
-  }();
-  return std::any_of(ranges.begin(), ranges.end(),
-                     [&](const IpRange& range) { return range.contains(ip); });
-}
-
-std::string joined(const std::vector<IpAddress>& ips) {
-  std::string text;
-  for (const IpAddress& ip : ips) text += (text.empty() ? "" : ", ") + ip.to_string();
-  return text;
-}
-
-std::vector<IpAddress> of_family(const std::vector<IpAddress>& ips, Family family) {
-  std::vector<IpAddress> some;
-  std::copy_if(ips.begin(), ips.end(), std::back_inserter(some),
-               [family](const IpAddress& ip) { return ip.family() == family; });
-  return some;
 }
 
 // Takes the decisions in the order in which they depend on each other.
@@ -286,37 +262,16 @@ std::vector<IpAddress> Planner::external_locals(Family family) const {
 }
 
 Step Planner::choose_external_addresses() {
-  for (const ExternalIp& wish : config().external_ips) {
-    const std::string text = wish.external.to_string();
-    const auto candidates = of_family(plan_.relay_ips, wish.external.family());
-    std::optional<IpAddress> local = wish.local;
-    if (!local && candidates.size() == 1) local = candidates.front();
-    if (!local) {
-      return refuse(kExitUsage,
-                    candidates.empty()
-                        ? fmt::format("--external-ip {}: there is no relay address of that family; "
-                                      "pass --external-ip {}/PRIVATE",
-                                      text, text)
-                        : fmt::format("--external-ip {}: say which relay address it stands for, "
-                                      "--external-ip {}/PRIVATE with one of {}",
-                                      text, text, joined(candidates)));
-    }
-    if (!contains(plan_.relay_ips, *local)) {
-      return refuse(
-          kExitUsage,
-          fmt::format("--external-ip {}/{}: {} is not a relay address; these are: {}", text,
-                      local->to_string(), local->to_string(), joined(plan_.relay_ips)));
-    }
-    for (const auto& other : mappings_) {
-      if (other.local != *local && other.external != wish.external) continue;
-      return refuse(kExitUsage,
-                    fmt::format("--external-ip {}/{}: expected a 1:1 mapping, but {}/{} was given "
-                                "too",
-                                text, local->to_string(), other.external.to_string(),
-                                other.local.to_string()));
-    }
-    mappings_.push_back({wish.external, *local});
+  std::vector<IpAddress> own;
+  for (const net::InterfaceAddress& address : machine_.interfaces) add_once(own, address.ip);
+  auto found = map_external_addresses({config(), plan_.relay_ips, own, machine_.ask_stun_server});
+  if (!found) {
+    const bool options_are_right = found.error().nothing_found;
+    return refuse(options_are_right ? kExitCannotListen : kExitUsage,
+                  std::move(found.error().message));
   }
+  mappings_ = std::move(found->mappings);
+  std::move(found->notices.begin(), found->notices.end(), std::back_inserter(plan_.notices));
   return {};
 }
 
@@ -334,10 +289,11 @@ void Planner::explain_relay_addresses() {
   for (const IpAddress& ip : plan_.relay_ips) {
     const bool mapped = std::any_of(mappings_.begin(), mappings_.end(),
                                     [&](const auto& mapping) { return mapping.local == ip; });
-    if (mapped || !is_private(ip)) continue;
+    if (mapped || !is_private(ip) || config().find_external_ips) continue;
     notice(
         "{} is a private address, which clients outside this network cannot reach: behind a "
-        "cloud's NAT pass --external-ip PUBLIC/{}",
+        "cloud's NAT pass --external-ip PUBLIC/{}, or --external-ip auto:STUNSERVER to ask a STUN "
+        "server outside",
         ip.to_string(), ip.to_string());
   }
 }
@@ -522,6 +478,7 @@ Machine look_at_machine() {
   machine.has_v4 = net::family_available(Family::kIPv4);
   machine.has_v6 = net::family_available(Family::kIPv6);
   machine.cpus = usable_cpus();
+  machine.ask_stun_server = ask_stun_server;
   return machine;
 }
 

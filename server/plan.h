@@ -14,6 +14,7 @@
 #include "net/interfaces.h"
 #include "net/tls_context.h"
 #include "server/config.h"
+#include "server/external_addresses.h"
 #include "signaling/settings.h"
 #include "turn/server.h"
 
@@ -81,7 +82,8 @@ struct Machine {
   std::optional<IpAddress> outward_v6;
   bool has_v4 = true;  // sockets of the family can be made at all
   bool has_v6 = true;
-  std::uint32_t cpus = 1;  // that affinity and cgroup allow
+  std::uint32_t cpus = 1;         // that affinity and cgroup allow
+  AskStunServer ask_stun_server;  // asked for --external-ip auto:HOST only
 };
 Machine look_at_machine();
 

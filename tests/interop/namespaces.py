@@ -38,7 +38,8 @@ class Network:
         self.hosts.append(name)
         self.on(name, "ip", "link", "set", "lo", "up")
         if forwards:
-            self.on(name, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+            self.on(name, "sysctl", "-qw", "net.ipv4.ip_forward=1",
+                    "net.ipv6.conf.all.forwarding=1")
         return name
 
     def wire(self, one, other, one_address, other_address):
@@ -56,7 +57,8 @@ class Network:
         self.on(host, "ip", "address", "add", address, "dev", device, *more)
 
     def default_route(self, host, gateway):
-        self.on(host, "ip", "route", "add", "default", "via", gateway)
+        self.on(host, "ip", "-6" if ":" in gateway else "-4", "route", "add", "default", "via",
+                gateway)
 
     def prefix(self, host):
         """What a command begins with to run there."""

@@ -2,14 +2,16 @@
 
 import os
 import socket
+import subprocess
 import unittest
 
 from namespaces import Network
-from server import Server
+from server import BINARY, EXIT_CANNOT_LISTEN, Server
 from turnclient import Refused, TurnClient
 
 USER, PASSWORD = "alice", "correct horse"
 PUBLIC, PRIVATE = "192.0.2.10", "10.0.0.2"
+PUBLIC_6 = "2001:db8:9::2"
 
 
 def client(server, net, host, transport="udp", ip=PUBLIC):
@@ -105,6 +107,121 @@ class BehindOneToOneNat(unittest.TestCase):
                 ann.send((ip, port), b"knock")
             with self.assertRaises(TimeoutError):
                 inside.recv(100)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "network namespaces need root")
+class FoundByAsking(unittest.TestCase):
+    """--external-ip auto: a 1:1 NAT for each family, and another Turnpike outside as STUN server.
+
+        ann 198.51.100.2, 2001:db8:a::2 --+
+                                          router -- server 10.0.0.2, fd00::2
+        bob 203.0.113.2, 2001:db8:b::2 ---+         (192.0.2.10, 2001:db8:9::2 outside)
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        net = cls.net = cls.enterClassContext(Network())
+        net.host("router", forwards=True)
+        for name, address, gateway, six in (
+                ("server", PRIVATE, "10.0.0.1", "fd00::"),
+                ("ann", "198.51.100.2", "198.51.100.1", "2001:db8:a::"),
+                ("bob", "203.0.113.2", "203.0.113.1", "2001:db8:b::")):
+            net.host(name)
+            net.wire(name, "router", address + "/24", gateway + "/24")
+            net.default_route(name, gateway)
+            net.address(name, "to-router", six + "2/64")
+            net.address("router", "to-" + name, six + "1/64")
+            net.default_route(name, six + "1")
+        for tables, inside, outside in (("iptables", PRIVATE, PUBLIC),
+                                        ("ip6tables", "fd00::2", PUBLIC_6)):
+            nat = (tables, "-t", "nat", "-A")
+            for name in ("ann", "bob"):
+                net.on("router", *nat, "PREROUTING", "-i", "to-" + name, "-d", outside, "-j",
+                       "DNAT", "--to-destination", inside)
+            net.on("router", *nat, "POSTROUTING", "-s", inside, "-j", "SNAT", "--to-source",
+                   outside)
+        cls.enterClassContext(Server(ips=["198.51.100.2", "2001:db8:a::2"], port=3478,
+                                     prefix=net.prefix("ann")))
+
+    def start(self, *options, **more):
+        return Server("--user", f"{USER}:{PASSWORD}", *options, ips=more.pop("ips", []), port=3478,
+                      prefix=self.net.prefix("server"), **more)
+
+    def test_relayed_addresses_are_the_ones_that_the_stun_server_saw(self):
+        with self.start("--external-ip", "auto:198.51.100.2", "--external-ip",
+                        "auto:[2001:db8:a::2]:3478", "--workers", "2") as server:
+            for line in (f"{PRIVATE} is seen as {PUBLIC}, says the STUN server 198.51.100.2:3478",
+                         f"fd00::2 is seen as {PUBLIC_6}, says the STUN server "
+                         "[2001:db8:a::2]:3478"):
+                self.assertIn(line, server.log())
+            self.assertIn(f"{PRIVATE} (seen as {PUBLIC})  fd00::2 (seen as {PUBLIC_6})",
+                          server.banner())
+            self.assertIn(f"turn:{PUBLIC}:3478", server.banner())
+            for ip, family in ((PUBLIC, 1), (PUBLIC_6, 2)):
+                for one, other in (("udp", "udp"), ("udp", "tcp"), ("tcp", "udp")):
+                    with self.subTest(ip=ip, one=one, other=other), \
+                            client(server, self.net, "ann", one, ip) as ann, \
+                            client(server, self.net, "bob", other, ip) as bob:
+                        self.assertEqual(ann.allocate(family)[0], ip)
+                        self.assertEqual(bob.allocate(family)[0], ip)
+                        ann.permit(bob.relayed)
+                        bob.permit(ann.relayed)
+                        ann.send(bob.relayed, b"to bob")
+                        self.assertEqual(bob.receive(), (ann.relayed, b"to bob"))
+                        bob.send(ann.relayed, b"to ann")
+                        self.assertEqual(ann.receive(), (bob.relayed, b"to ann"))
+
+    def test_a_peer_outside_is_reached_from_what_was_found_and_answers_to_it(self):
+        with self.start("--external-ip", "auto:198.51.100.2", "--external-ip",
+                        "auto:2001:db8:a::2", "--allowed-peer-ip", "198.51.100.2",
+                        "--allowed-peer-ip", "2001:db8:a::2") as server:
+            for ip, family, peer_ip in ((PUBLIC, 1, "198.51.100.2"), (PUBLIC_6, 2, "2001:db8:a::2")):
+                kind = socket.AF_INET if family == 1 else socket.AF_INET6
+                with self.subTest(ip=ip), client(server, self.net, "bob", "udp", ip) as bob, \
+                        self.net.socket_maker("ann")(kind, socket.SOCK_DGRAM) as peer:
+                    peer.bind((peer_ip, 0))
+                    peer.settimeout(5)
+                    bob.allocate(family)
+                    bob.permit(peer.getsockname()[:2])
+                    bob.send(peer.getsockname()[:2], b"hello")
+                    data, source = peer.recvfrom(100)
+                    self.assertEqual((data, source[:2]), (b"hello", bob.relayed))
+                    peer.sendto(b"and back", bob.relayed)
+                    self.assertEqual(bob.receive(), (peer.getsockname()[:2], b"and back"))
+
+    def test_the_second_server_is_asked_when_the_first_refuses(self):
+        # Nothing listens on port 9 there: ICMP says so at once.
+        with self.start("--external-ip", "auto:198.51.100.2:9", "--external-ip",
+                        "auto:198.51.100.2", ips=[PRIVATE]) as server, \
+                client(server, self.net, "ann") as ann:
+            self.assertEqual(ann.allocate(1)[0], PUBLIC)
+
+    def test_a_server_that_nobody_outside_could_use_says_why_and_ends(self):
+        for wish, reason in (("auto", "name one, --external-ip auto:HOST[:PORT]"),
+                             ("auto:198.51.100.2:9", "198.51.100.2:9: it cannot be reached"),
+                             ("auto:203.0.113.2", "203.0.113.2:3478: it cannot be reached"),
+                             ("auto:203.0.113.99", "203.0.113.99:3478: "),
+                             ("auto:2001:db8:a::2", "it has no IPv4 address")):
+            with self.subTest(wish):
+                done = subprocess.run(
+                    [*self.net.prefix("server"), BINARY, "--listening-ip", PRIVATE, "--relay-ip",
+                     PRIVATE, "--external-ip", wish, "--static-auth-secret", "x", "--api-key", "y"],
+                    capture_output=True, text=True, timeout=60, check=False,
+                    stdin=subprocess.DEVNULL)
+                self.assertEqual(done.returncode, EXIT_CANNOT_LISTEN, done.stderr)
+                self.assertIn(reason, done.stderr)
+                self.assertIn(f"Pass --external-ip PUBLIC/{PRIVATE}", done.stderr)
+
+    def test_without_auto_the_log_says_what_to_pass(self):
+        with self.start(ips=[PRIVATE]) as server:
+            self.assertIn(f"--external-ip PUBLIC/{PRIVATE}, or --external-ip auto:STUNSERVER",
+                          server.log())
+
+    def test_a_public_address_of_an_interface_needs_no_question(self):
+        with Server("--user", f"{USER}:{PASSWORD}", "--external-ip", "auto", ips=["203.0.113.2"],
+                    port=13478, prefix=self.net.prefix("bob")) as server:
+            self.assertIn("203.0.113.2 is a public address of this machine, announced as it is",
+                          server.log())
 
 
 @unittest.skipUnless(os.geteuid() == 0, "network namespaces need root")

@@ -162,6 +162,20 @@ TEST(CommandLine, HowToRelayReachesItsFields) {
   EXPECT_FALSE(config.segmentation);
 }
 
+TEST(CommandLine, StunServersThatTellTheExternalAddressAreNamedInOrder) {
+  const Config config =
+      config_of({"--external-ip", "auto:stun.example.org", "--external-ip", "AUTO:192.0.2.7:19302",
+                 "--external-ip", "auto:2001:db8::7", "--external-ip", "auto:[2001:db8::8]:5000"});
+  EXPECT_TRUE(config.find_external_ips);
+  EXPECT_THAT(config.external_ips, IsEmpty());
+  std::vector<std::string> servers;
+  for (const StunServer& server : config.stun_servers) servers.push_back(server.to_string());
+  EXPECT_THAT(servers, ElementsAre("stun.example.org:3478", "192.0.2.7:19302", "[2001:db8::7]:3478",
+                                   "[2001:db8::8]:5000"));
+  EXPECT_TRUE(config_of({"--external-ip", "auto"}).find_external_ips);
+  EXPECT_FALSE(config_of({}).find_external_ips);
+}
+
 TEST(CommandLine, WhoMayRelayReachesItsFields) {
   ScratchDir dir;
   const Config config =
@@ -288,6 +302,12 @@ TEST(OptionValues, ABadOneSaysWhichOptionWhichValueAndWhatIsExpected) {
       {{"--external-ip", "1.2.3.4/x"}, {"--external-ip 1.2.3.4/x", "PUBLIC/PRIVATE"}},
       {{"--external-ip", "1.2.3.4/::1"}, {"--external-ip 1.2.3.4/::1", "one family"}},
       {{"--external-ip", "0.0.0.0"}, {"--external-ip 0.0.0.0", "wildcard"}},
+      {{"--external-ip", "224.0.0.1"}, {"--external-ip 224.0.0.1", "multicast"}},
+      {{"--external-ip", "auto/10.0.0.4"}, {"--external-ip auto/10.0.0.4", "without PRIVATE"}},
+      {{"--external-ip", "auto:"}, {"--external-ip auto:", "auto:HOST[:PORT]"}},
+      {{"--external-ip", "auto:a b"}, {"--external-ip auto:a b", "auto:HOST[:PORT]"}},
+      {{"--external-ip", "auto:a.example:0"}, {"auto:a.example:0", "auto:HOST[:PORT]"}},
+      {{"--external-ip", "automatic"}, {"--external-ip automatic", "auto:HOST[:PORT]"}},
       {{"--denied-peer-ip", "10.0.0.0/33"}, {"--denied-peer-ip 10.0.0.0/33", "0 to 32"}},
       {{"--allowed-peer-ip", "10.0.0.9-10.0.0.1"}, {"--allowed-peer-ip", "ends before"}},
       {{"--realm", "a\"b"}, {"--realm a\"b", "quotes"}},
