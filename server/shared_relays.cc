@@ -22,7 +22,7 @@ std::optional<SharedRelays::Route> SharedRelays::route(const Address& relayed) c
   const Ports* ports = find(relayed.ip);
   if (ports == nullptr) return std::nullopt;
   const std::uint16_t worker = ports->worker[relayed.port].load(std::memory_order_relaxed);
-  if (worker == 0) return std::nullopt;
+  if (worker == 0 || worker == kService) return std::nullopt;
   return Route{worker - 1u, ports->owner[relayed.port].load(std::memory_order_relaxed)};
 }
 
@@ -47,6 +47,13 @@ void SharedRelays::remove(const Address& relayed) {
   CHECK(ports != nullptr);
   CHECK(ports->worker[relayed.port].exchange(0, std::memory_order_relaxed) != 0);
   ports->live.fetch_sub(1, std::memory_order_relaxed);
+}
+
+bool SharedRelays::open_service(const Address& service) {
+  Ports* ports = const_cast<Ports*>(find(service.ip));
+  if (ports == nullptr) return false;
+  CHECK(ports->worker[service.port].exchange(kService, std::memory_order_relaxed) == 0);
+  return true;
 }
 
 const SharedRelays::Ports* SharedRelays::find(const IpAddress& ip) const {

@@ -18,7 +18,7 @@ namespace turnpike::server {
 
 class SharedRelays final : public turn::LiveRelays {
  public:
-  static constexpr std::uint32_t kMaxWorkers = 0xFFFE;
+  static constexpr std::uint32_t kMaxWorkers = 0xFFFD;
 
   // The addresses never change afterwards; duplicates count once.
   explicit SharedRelays(const std::vector<IpAddress>& relay_ips);
@@ -40,7 +40,13 @@ class SharedRelays final : public turn::LiveRelays {
   void add(const Address& relayed, const Route& route);
   void remove(const Address& relayed);
 
+  // A service of ours that clients may reach through a relay, at exactly this address and port: it
+  // is live, but no worker's, so its packets take the way through the kernel. False: not one of our
+  // relay addresses. Before the workers run.
+  bool open_service(const Address& service);
+
  private:
+  static constexpr std::uint16_t kService = 0xFFFF;  // in place of a worker
   struct Ports {
     IpAddress ip;
     std::atomic<std::uint32_t> live{0};

@@ -46,7 +46,7 @@ Expected<RoomHandle, Refusal> Hub::enter(std::string_view name, SourceMark sourc
   if (const auto found = by_name_.find(name); found != by_name_.end()) {
     const Room* room = rooms_.find(found->second);
     CHECK(room != nullptr);
-    if (room->members.size() >= Room::kMaxMembers) {
+    if (room->members.size() >= Room::kMaxMembers && !room->apart) {
       return unexpected(Refusal{ErrorCode::kRoomFull, "the room is full"});
     }
     return found->second;
@@ -60,6 +60,7 @@ Expected<RoomHandle, Refusal> Hub::enter(std::string_view name, SourceMark sourc
   if (settings_.gate != nullptr) settings_.gate->rooms().take(source);
   rooms_.find(handle)->name = name;
   rooms_.find(handle)->opener = source;
+  rooms_.find(handle)->apart = settings_.echo != nullptr && name == kEchoRoom;
   by_name_.emplace(std::string(name), handle);
   return handle;
 }
@@ -102,6 +103,10 @@ Expected<MemberHandle, Refusal> Hub::join(Tick now, const Caller& caller,
   if (members_.size() >= kMaxMembers) {
     return unexpected(Refusal{ErrorCode::kTooManyRooms, "the server has no more places"});
   }
+  const bool echo = settings_.echo != nullptr && request.room == kEchoRoom;
+  if (const auto why = echo ? settings_.echo->refusal(caller.source) : std::nullopt) {
+    return unexpected(Refusal{ErrorCode::kRoomFull, *why});
+  }
   const SourceMark source(caller.source);
   const auto room = enter(request.room, source);
   if (!room) return unexpected(room.error());
@@ -116,6 +121,8 @@ Expected<MemberHandle, Refusal> Hub::join(Tick now, const Caller& caller,
   member.peer = caller.peer;
   member.dialect = caller.dialect;
   member.credential_key = std::move(credential_key);
+  member.has_echo = echo;
+  if (echo) settings_.echo->on_guest(now, handle.pack(), caller.source);
   admit(now, handle, member, sink);
   return handle;
 }
@@ -141,6 +148,9 @@ void Hub::admit(Tick now, MemberHandle handle, Member& member, HubSink& sink) {
 
 std::vector<MemberView> Hub::others_of(const Member& member) const {
   std::vector<MemberView> others;
+  // As one that came later: so it is the guest who offers, at once.
+  if (member.has_echo) others.push_back({kEchoId, kEchoName, false, false});
+  if (rooms_.find(member.room)->apart) return others;
   for (const MemberHandle handle : rooms_.find(member.room)->members) {
     const Member& other = *members_.find(handle);
     if (&other != &member) others.push_back(view_of(other, member.order > other.order));
@@ -198,10 +208,11 @@ Expected<MemberHandle, Refusal> Hub::resume(Tick now, const Caller& caller,
 
 // --- inside ---
 
-std::optional<Refusal> Hub::send(Tick, MemberHandle from, const SendRequest& request,
+std::optional<Refusal> Hub::send(Tick now, MemberHandle from, const SendRequest& request,
                                  HubSink& sink) {
   const Member* member = members_.find(from);
   if (member == nullptr) return Refusal{ErrorCode::kNotJoined, "join a room first"};
+  if (rooms_.find(member->room)->apart) return send_to_echo(now, from, request);
   if (!request.to) {
     broadcast(*member, Relayed{member->id, std::nullopt, request.data}, sink);
     return std::nullopt;
@@ -256,8 +267,10 @@ const Frame& Hub::Encoded::in(const Dialect& dialect) {
 }
 
 void Hub::broadcast(const Member& except, const HubMessage& message, HubSink& sink) {
+  const Room& room = *rooms_.find(except.room);
+  if (room.apart) return;
   Encoded encoded(message);
-  for (const MemberHandle handle : rooms_.find(except.room)->members) {
+  for (const MemberHandle handle : room.members) {
     Member& member = *members_.find(handle);
     if (&member != &except) push(member, encoded, sink, Keep::kForReplay);
   }
@@ -320,6 +333,12 @@ void Hub::lost(Tick now, MemberHandle handle, PeerHandle peer, HubSink& sink) {
     end(now, MemberHandle::unpack(*first), LeaveReason::kLost, sink);
   }
   member.peer = {};
+  if (member.has_echo) {
+    end_echo(now, handle, member);
+    const HubMessage message = MemberLeft{kEchoId, LeaveReason::kLeft};
+    Encoded encoded(message);
+    push(member, encoded, sink, Keep::kForReplay);
+  }
   clockwork_.wheel.arm(member.timer, now.mono + kResumeWindow);
   away_.add({member.source, member.timer.deadline(), handle.pack()});
   broadcast(member, MemberAway{member.id}, sink);
@@ -344,6 +363,7 @@ void Hub::end(Tick now, MemberHandle handle, LeaveReason reason, HubSink& sink) 
   Member* member = members_.find(handle);
   if (member == nullptr) return;
   broadcast(*member, MemberLeft{member->id, reason}, sink);
+  end_echo(now, handle, *member);
   if (member->credential_expires > now.wall) {
     sink.revoke(member->credential_name, member->credential_expires);
   }
@@ -370,6 +390,39 @@ void Hub::on_timer(Tick now, Timer& timer, HubSink& sink) {
     end(now, handle, LeaveReason::kLost, sink);
   } else {
     send_ice(now, handle, sink);
+  }
+}
+
+// --- the echo ---
+
+std::optional<Refusal> Hub::send_to_echo(Tick now, MemberHandle from, const SendRequest& request) {
+  const bool present = members_.find(from)->has_echo;
+  if (request.to && (!present || *request.to != kEchoId)) {
+    return Refusal{ErrorCode::kNoSuchMember, "nobody in the room has this id"};
+  }
+  if (present) settings_.echo->on_message(now, from.pack(), request.data);
+  return std::nullopt;
+}
+
+void Hub::end_echo(Tick now, MemberHandle handle, Member& member) {
+  if (std::exchange(member.has_echo, false)) settings_.echo->on_gone(now, handle.pack());
+}
+
+void Hub::hear_echo(HubSink& sink) {
+  while (const auto word = settings_.echo->next_word()) {
+    Member* member = members_.find(MemberHandle::unpack(word->guest));
+    if (member == nullptr || !member->has_echo) continue;
+    if (!word->data.empty()) {
+      const HubMessage message = Relayed{kEchoId, member->id, word->data};
+      Encoded encoded(message);
+      // Whoever is lost loses its echo as well.
+      push(*member, encoded, sink, Keep::kNo);
+    }
+    if (!word->leaves) continue;
+    member->has_echo = false;
+    const HubMessage message = MemberLeft{kEchoId, LeaveReason::kLeft};
+    Encoded encoded(message);
+    push(*member, encoded, sink, Keep::kForReplay);
   }
 }
 

@@ -18,6 +18,7 @@
 #include "base/timer_wheel.h"
 #include "signaling/away_list.h"
 #include "signaling/dialect.h"
+#include "signaling/echo_desk.h"
 #include "signaling/gate.h"
 #include "signaling/ice_servers.h"
 #include "signaling/invitation.h"
@@ -58,6 +59,7 @@ class Hub {
     // they open. nullptr: nothing is asked or counted.
     Gate* gate = nullptr;
     AwayList::Limits away = {};  // who went first ends early
+    EchoDesk* echo = nullptr;    // nullptr: the room "echo" is one like any other
   };
   // Timers are armed in `wheel` with `timer_kind`; their owner hands them back to on_timer.
   struct Clockwork {
@@ -87,6 +89,9 @@ class Hub {
   void confirm(MemberHandle member, PeerHandle peer, std::uint64_t sequence);
   std::uint64_t last_sequence(MemberHandle member) const;
   void on_timer(Tick now, Timer& timer, HubSink& sink);
+  // Passes on what the echo has to say, if there is anything.
+  void hear_echo(HubSink& sink);
+  bool echo_speaks() const { return settings_.echo != nullptr && settings_.echo->has_word(); }
 
   // Whether this peer is this member now: it may have been ended, or resumed elsewhere.
   bool is_member(MemberHandle member, PeerHandle peer) const;
@@ -128,6 +133,8 @@ class Hub {
   void no_longer_away(const Member& member, MemberHandle handle);
   void admit(Tick now, MemberHandle handle, Member& member, HubSink& sink);
   std::vector<MemberView> others_of(const Member& member) const;
+  void end_echo(Tick now, MemberHandle handle, Member& member);
+  std::optional<Refusal> send_to_echo(Tick now, MemberHandle from, const SendRequest& request);
   MemberHandle by_session(std::string_view session) const;
   std::string session_of(MemberHandle handle, const Member& member) const;
   IceView mint(Tick now, Member& member, std::string& servers);

@@ -88,6 +88,7 @@ void NativeEndpoint::on_pong(Tick, ConnectionHandle, Tag tag, std::string_view p
 
 void NativeEndpoint::on_time(Tick now) {
   while (Timer* timer = wheel_.take_expired(now.mono)) hub_.on_timer(now, *timer, *this);
+  if (hub_.echo_speaks()) hub_.hear_echo(*this);
 }
 
 void NativeEndpoint::deliver(PeerHandle handle, std::string_view text) {

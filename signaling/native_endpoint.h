@@ -42,7 +42,9 @@ class NativeEndpoint final : public Endpoint, public HubSink {
   std::string ping_payload(Tag tag) override;
   void on_pong(Tick now, ConnectionHandle connection, Tag tag, std::string_view payload) override;
   void on_time(Tick now) override;
-  MonoTime next_deadline() const override { return wheel_.next(); }
+  MonoTime next_deadline() const override {
+    return hub_.echo_speaks() ? MonoTime() : wheel_.next();
+  }
 
   // HubSink
   void deliver(PeerHandle peer, std::string_view text) override;

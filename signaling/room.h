@@ -59,6 +59,7 @@ struct Member {
   std::string name;   // what it calls itself
   std::array<std::uint8_t, 16> secret{};
   PeerHandle peer;  // empty: away
+  bool has_echo = false;  // in the room "echo": the built-in member is there
   const Dialect* dialect = nullptr;
   std::uint64_t order = 0;  // of joining; who has the higher one is polite
   std::uint64_t sequence = 0;
@@ -81,6 +82,8 @@ struct Room {
   SourceMark opener;
   std::vector<MemberHandle> members;  // in the order of joining
   std::uint64_t next_order = 1;
+  // The room "echo": its members do not meet, and their number is limited elsewhere (echo_desk.h).
+  bool apart = false;
 };
 
 // Valid UTF-8 without control characters, 1 to Room::kMaxNameBytes bytes.

@@ -14,8 +14,9 @@ Service::Core::Core(Settings settings, Random& random, Revoke revoke)
       minter_(settings_.secret, settings_.ice_urls),
       signer_(settings_.secret),
       carrier_({settings_.allowed_origins, settings_.trusted_proxies}, *this),
-      native_({settings_.open_rooms, &gate_},
-              {carrier_, random, minter_, signer_, std::move(revoke)}),
+      native_(
+          {.open_rooms = settings_.open_rooms, .gate = &gate_, .away = {}, .echo = settings_.echo},
+          {carrier_, random, minter_, signer_, std::move(revoke)}),
       api_({settings_.api_keys, settings_.public_url, minter_, signer_, native_.hub(), random,
             settings_.room_tokens.get()}),
       events_({.socketio = {}, .lobby_size = settings_.lobby_size}, carrier_, random, gate_),

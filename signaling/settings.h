@@ -11,6 +11,7 @@
 
 namespace turnpike::signaling {
 
+class EchoDesk;
 class RoomTokens;
 
 struct Settings {
@@ -30,6 +31,8 @@ struct Settings {
   std::shared_ptr<const RoomTokens> room_tokens;
   // Of the rooms that nobody named: everybody who opens the bare address of a dialect.
   std::uint32_t lobby_size = 32;
+  // The member of the room "echo"; it outlives the service. nullptr: there is none.
+  EchoDesk* echo = nullptr;
 };
 
 }  // namespace turnpike::signaling

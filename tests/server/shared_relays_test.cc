@@ -55,6 +55,17 @@ TEST(SharedRelays, AnAddressGivenTwiceCountsOnce) {
   EXPECT_FALSE(relays.is_live({kFirst, 1024}));
 }
 
+TEST(SharedRelays, AServiceIsLiveAtItsPortAloneAndNoWorkersOwn) {
+  SharedRelays relays({kFirst});
+  EXPECT_TRUE(relays.open_service({kFirst, 50000}));
+  EXPECT_TRUE(relays.is_live({kFirst, 50000}));
+  EXPECT_FALSE(relays.route({kFirst, 50000}));
+  EXPECT_FALSE(relays.is_live({kFirst, 50001}));
+  EXPECT_EQ(relays.live_on(kFirst), 0u);  // it takes no client's port
+  EXPECT_FALSE(relays.open_service({kSecond, 50000}));
+  EXPECT_FALSE(relays.is_live({kSecond, 50000}));
+}
+
 TEST(SharedRelaysDeathTest, TwoOwnersOfOnePortAreAFaultOfOurs) {
   SharedRelays relays({kFirst});
   relays.add({kFirst, 1024}, {0, 7});
