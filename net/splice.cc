@@ -27,14 +27,35 @@ void Splice::carry(Side& from, ByteView bytes) {
   if (to == nullptr) return;
   to->write(bytes);
   const bool crowded = loop_.queued_stream_bytes() > kMaxQueuedOfLoop;
-  if (to->queued_bytes() <= (crowded ? 0 : kHighWatermark)) return;
+  if (to->queued_bytes() > (crowded ? 0 : kHighWatermark)) {
+    from.waits_for_drain = true;
+    from.stream->pause_reading();
+    to->tell_when_drained();
+  }
+  if (pace_) keep_pace(from, bytes.size());
+}
+
+void Splice::keep_pace(Side& from, std::size_t bytes) {
+  if (from.stream == nullptr) return;
+  const MonoTime until = pace_(&from == &client_ ? From::kClient : From::kPeer, bytes);
+  from.waits_for_time = until > loop_.tick().mono;
+  if (!from.waits_for_time) return read_on(from);
   from.stream->pause_reading();
-  to->tell_when_drained();
+  if (!from.wait) {
+    from.wait = std::make_unique<LoopTimer>(loop_, [this, &from] { keep_pace(from, 0); });
+  }
+  from.wait->arm(until);
+}
+
+void Splice::read_on(Side& from) {
+  if (from.stream == nullptr || from.waits_for_drain || from.waits_for_time) return;
+  from.stream->resume_reading();
 }
 
 void Splice::on_drained(const Side& side) {
-  Stream* from = other(side).stream.get();
-  if (from != nullptr) from->resume_reading();
+  Side& from = other(side);
+  from.waits_for_drain = false;
+  read_on(from);
 }
 
 void Splice::on_finished(const Side& side) {
@@ -67,7 +88,9 @@ void Splice::watch_silence() {
 // Bytes that arrive are a sign of life, and so are bytes that leave.
 void Splice::on_time() {
   for (const Side* side : {&client_, &peer_}) {
-    moved_ = moved_ || (side->stream && side->stream->queued_bytes() != side->queued_before);
+    const bool waits = side->waits_for_time;  // so there is more to come
+    moved_ =
+        moved_ || (side->stream && (waits || side->stream->queued_bytes() != side->queued_before));
   }
   if (moved_) return watch_silence();
   const auto ended = std::move(ended_);

@@ -3,11 +3,15 @@
 // is not read, and its kernel closes the window. The end of one direction is passed on after what
 // came before it; an end of both closes the other side, too. Once a direction has ended, what is
 // left may be silent for kSilence.
+// With a pace, an end is not read for a while after each read, so that its kernel and in the end
+// its sender are slowed down: of a byte stream nothing can be dropped.
 // Owned by whoever made it; loop thread only.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "base/time.h"
 #include "net/loop.h"
@@ -18,6 +22,11 @@ namespace turnpike::net {
 class Splice {
  public:
   static constexpr std::size_t kHighWatermark = 128 * 1024;
+  // Told what was read of one end, and answers until when nothing more of it is to be read: now or
+  // earlier is at once. At that time it is asked again, with no bytes.
+  enum class From : std::uint8_t { kClient, kPeer };
+  using Pace = std::function<MonoTime(From from, std::size_t bytes)>;
+
   // Held for all streams of the loop; beyond it every splice moves only what fits the kernel.
   static constexpr std::size_t kMaxQueuedOfLoop = 128u << 20;
   static constexpr seconds kSilence{60};
@@ -28,6 +37,9 @@ class Splice {
   ~Splice();
   Splice(const Splice&) = delete;
   Splice& operator=(const Splice&) = delete;
+
+  // Before start().
+  void pace_by(Pace pace) { pace_ = std::move(pace); }
 
   // `first` are bytes of the client that somebody has read already. May be called from inside a
   // callback of the client's stream.
@@ -46,10 +58,16 @@ class Splice {
     Splice& splice;
     std::unique_ptr<Stream> stream;  // null once it has ended
     std::size_t queued_before = 0;   // when the timer was armed
+    // Why it is not read.
+    bool waits_for_drain = false;
+    bool waits_for_time = false;
+    std::unique_ptr<LoopTimer> wait;  // once it has waited for time
   };
 
   Side& other(const Side& side) { return &side == &client_ ? peer_ : client_; }
   void carry(Side& from, ByteView bytes);
+  void read_on(Side& from);
+  void keep_pace(Side& from, std::size_t bytes);
   void on_drained(const Side& side);
   void on_finished(const Side& side);
   void on_end(Side& side);
@@ -58,6 +76,7 @@ class Splice {
 
   Loop& loop_;
   std::function<void()> ended_;
+  Pace pace_;  // empty: as fast as they read
   Side client_;
   Side peer_;
   std::unique_ptr<LoopTimer> silence_;  // once a direction has ended

@@ -92,8 +92,8 @@ constexpr std::array kOptions = {
            "Channels that one allocation may have at once.",
            set_number<&Config::max_channels, 1, kMaxPeers>},
     Option{"max-bps", "BYTES", kRelaying, kOnce, kPublic, "max-bps", "0",
-           "Bytes that one allocation may relay in a second, each way; what is more is dropped. "
-           "0 = unlimited.",
+           "Bytes that one allocation may relay in a second, each way; datagrams beyond that are "
+           "dropped, TCP connections slowed down. 0 = unlimited.",
            set_number<&Config::max_bps, 0, kMaxBytesPerSecond>},
     Option{"bps-capacity", "BYTES", kRelaying, kOnce, kPublic, "bps-capacity", "0",
            "Bytes that all of them together may relay in a second, each way; 0 = unlimited.",

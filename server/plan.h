@@ -43,7 +43,7 @@ struct Plan {
   };
   std::vector<TcpPort> tcp;
 
-  std::vector<IpAddress> relay_ips;  // at most one is tried per family and allocation, in order
+  std::vector<IpAddress> relay_ips;  // those of a family take turns
   // What clients call this server when there is no --public-host, and which address of this machine
   // that leads to (another one behind a 1:1 NAT).
   IpAddress public_ip;

@@ -18,6 +18,7 @@
 #include "net/tcp_connector.h"
 #include "net/tcp_listener.h"
 #include "server/shared_relays.h"
+#include "turn/bandwidth.h"
 #include "turn/sink.h"
 
 namespace turnpike::server {
@@ -30,6 +31,9 @@ class TcpRelays {
     virtual ~Receiver() = default;
     virtual void on_connected(turn::DataName data, turn::ConnectOutcome outcome) = 0;
     virtual turn::DataName on_accepted(std::uint64_t owner, const Address& peer) = 0;
+    // When limits of bandwidth let more be read of that direction, as turn::Server::on_data(). The
+    // one call that may come from inside splice().
+    virtual MonoTime on_data(turn::DataName data, turn::Direction direction, std::size_t bytes) = 0;
     virtual void on_data_ended(turn::DataName data) = 0;
   };
   // Everything outlives it.
@@ -38,6 +42,7 @@ class TcpRelays {
     std::uint32_t max_relays = 0;
     std::uint16_t first_port = 0;
     std::uint16_t last_port = 0;
+    bool paced = false;  // by on_data()
     net::Loop& loop;
     SharedRelays& live;  // of TCP alone
     Random& random;

@@ -68,9 +68,13 @@ void TurnDriver::to_peer(turn::RelayHandle relay, const Address& peer, const Run
 }
 
 Expected<turn::Relay, turn::RelayError> TurnDriver::open_relay(const turn::RelayWish& wish) {
-  const IpAddress* ip = next_ip(wish.family);
   OpenResult opened = unexpected(turn::RelayError::kFamilyNotSupported);
-  if (ip != nullptr) {
+  // Addresses take turns; where one has no port left, the others of its family are tried.
+  const auto choices =
+      std::count_if(range_.ips.begin(), range_.ips.end(),
+                    [&wish](const IpAddress& ip) { return ip.family() == wish.family; });
+  for (std::ptrdiff_t tries = 0; tries < choices && !opened; ++tries) {
+    const IpAddress* ip = next_ip(wish.family);
     opened = wish.protocol == turn::RelayProtocol::kTcp ? tcp_->open(*ip, wish.owner)
                                                         : open_on(*ip, wish);
   }

@@ -26,8 +26,15 @@ std::unique_ptr<TcpRelays> open_tcp_relays(std::uint32_t index, net::Loop& loop,
   if (shared.tcp_relays == nullptr) return nullptr;
   const Config& config = shared.plan.config;
   return std::make_unique<TcpRelays>(
-      TcpRelays::Wiring{index, shared.plan.turn->max_allocations, config.min_port, config.max_port,
-                        loop, *shared.tcp_relays, shared.random, receiver});
+      TcpRelays::Wiring{.worker = index,
+                        .max_relays = shared.plan.turn->max_allocations,
+                        .first_port = config.min_port,
+                        .last_port = config.max_port,
+                        .paced = config.max_bps != 0 || shared.bandwidth != nullptr,
+                        .loop = loop,
+                        .live = *shared.tcp_relays,
+                        .random = shared.random,
+                        .receiver = receiver});
 }
 
 }  // namespace
@@ -178,6 +185,10 @@ void Worker::on_connected(turn::DataName data, turn::ConnectOutcome outcome) {
 
 turn::DataName Worker::on_accepted(std::uint64_t owner, const Address& peer) {
   return server_.on_accepted(loop_.tick(), owner, peer, driver_);
+}
+
+MonoTime Worker::on_data(turn::DataName data, turn::Direction direction, std::size_t bytes) {
+  return server_.on_data(loop_.tick(), data, direction, bytes);
 }
 
 void Worker::on_data_ended(turn::DataName data) { server_.on_data_ended(data); }

@@ -125,6 +125,7 @@ class Worker final : private FrontDoor::Owner,
                     ByteView unread) override;
   void on_connected(turn::DataName data, turn::ConnectOutcome outcome) override;
   turn::DataName on_accepted(std::uint64_t owner, const Address& peer) override;
+  MonoTime on_data(turn::DataName data, turn::Direction direction, std::size_t bytes) override;
   void on_data_ended(turn::DataName data) override;
   void on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) override;
   void from_client(const turn::Path& path, const Run& run);

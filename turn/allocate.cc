@@ -295,6 +295,11 @@ void Server::Core::answer_allocate(const Request& request, const Allocation& all
 // The allocation that the request is about, if it belongs to who asks. A credential renewed under
 // the same name is the same user (RFC 8656 section 5 speaks of the username; with usernames that
 // carry an expiry, the name in it is what stays).
+bool Server::Core::is_holders(const Allocation& allocation, const Request& request) {
+  if (allocation.holder->name != request.name) return false;
+  return !allocation.token_key || *allocation.token_key == request.key->key;
+}
+
 Expected<Allocation*, ErrorCode> Server::Core::own_allocation(const Request& request) {
   Allocation* allocation = allocations_.find(request.path);
   if (allocation == nullptr) allocation = allocations_.find_arriving(request.path);

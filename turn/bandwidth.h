@@ -1,6 +1,6 @@
-// Bandwidth limits that drop and never queue (RFC 8656 section 5). Payload bytes are counted, each
-// direction for itself: for one allocation by a Meter inside it, for the whole server by a pool
-// that workers lease slices of.
+// Bandwidth limits that drop datagrams and never queue (RFC 8656 section 5), and slow the reading
+// of TCP connections (RFC 6062) down. Payload bytes are counted, each direction for itself: for one
+// allocation by a Meter inside it, for the whole server by a pool that workers lease slices of.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,8 @@ class Meter {
  public:
   static constexpr Duration kAhead = milliseconds(500);
 
-  bool has_room(MonoTime now) const { return paid_until_ <= now + kAhead; }
+  bool has_room(MonoTime now) const { return room_at() <= now; }
+  MonoTime room_at() const { return paid_until_ - kAhead; }
   void take(std::uint64_t bytes, std::uint64_t bytes_per_second, MonoTime now) {
     constexpr std::uint64_t kNanoseconds = 1'000'000'000;
     const Duration cost(static_cast<std::int64_t>(bytes * kNanoseconds / bytes_per_second));

@@ -59,6 +59,7 @@ class Server::Core {
   // tcp_relay.cc
   void on_connected(Tick now, DataName name, ConnectOutcome outcome, Sink& sink);
   DataName on_accepted(Tick now, std::uint64_t owner, const Address& peer, Sink& sink);
+  MonoTime on_data(Tick now, DataName name, Direction direction, std::size_t bytes);
   void on_data_ended(DataName name);
 
   // peer_errors.cc
@@ -107,6 +108,10 @@ class Server::Core {
   void take_up(Leg& leg, const Relay& relay);
   void answer_allocate(const Request& request, const Allocation& allocation);
   Expected<Allocation*, stun::ErrorCode> own_allocation(const Request& request);
+  // Whether a request from elsewhere comes from who holds the allocation. With access tokens a name
+  // is that of an authorization server's key, which its guests share: their own key tells them
+  // apart.
+  static bool is_holders(const Allocation& allocation, const Request& request);
   seconds grant(std::optional<std::uint32_t> asked) const;
   static seconds within_credential(const Request& request, seconds lifetime);
 

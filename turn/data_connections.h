@@ -10,6 +10,7 @@
 // server; single thread. Allocations for UDP have none of this.
 #pragma once
 
+#include <array>
 #include <boost/intrusive/list.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
@@ -23,6 +24,7 @@
 #include "base/timer_wheel.h"
 #include "stun/integrity.h"
 #include "stun/message.h"
+#include "turn/bandwidth.h"
 #include "turn/permissions.h"
 #include "turn/sink.h"
 
@@ -40,6 +42,9 @@ struct DataConnection
   std::uint32_t id = 0;  // CONNECTION-ID
   State state = State::kConnecting;
   Timer timer;
+
+  // Read, passed on, and not yet paid for out of the whole server's bandwidth.
+  std::array<std::uint64_t, kDirections> unpaid{};
 
   // Of the Connect request, whose answer comes when the connection stands or fails.
   struct Question {

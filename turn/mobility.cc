@@ -113,7 +113,7 @@ Outcome Server::Core::move(const Request& request) {
   if (allocation == nullptr) {
     return unexpected(taken ? ErrorCode::kBadRequest : ErrorCode::kAllocationMismatch);
   }
-  if (allocation->holder->name != request.name) return unexpected(ErrorCode::kWrongCredentials);
+  if (!is_holders(*allocation, request)) return unexpected(ErrorCode::kWrongCredentials);
   CHECK(allocation->mobility);  // it has given a ticket
   const Mobility& mobility = *allocation->mobility;
   if (is_last_move(request, *claim, mobility)) {

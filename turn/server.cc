@@ -160,9 +160,9 @@ void Server::Core::on_request(const Request& request) {
   if (const Outcome outcome = answer_method(known); !outcome) {
     refuse(known, outcome.error());
   } else if (who.by_token) {
-    if (Allocation* allocation = allocations_.find(request.path)) {
-      allocation->token_key = who.key.key;
-    }
+    Allocation* allocation = allocations_.find(request.path);
+    if (allocation == nullptr) allocation = allocations_.find_arriving(request.path);
+    if (allocation != nullptr) allocation->token_key = who.key.key;
   }
 }
 
@@ -351,6 +351,10 @@ void Server::on_connected(Tick now, DataName data, ConnectOutcome outcome, Sink&
 DataName Server::on_accepted(Tick now, std::uint64_t owner, const Address& peer, Sink& sink) {
   return core_->on_accepted(now, owner, peer, sink);
 }
+MonoTime Server::on_data(Tick now, DataName data, Direction direction, std::size_t bytes) {
+  return core_->on_data(now, data, direction, bytes);
+}
+
 void Server::on_data_ended(DataName data) { core_->on_data_ended(data); }
 void Server::on_peer_error(Tick now, std::uint64_t owner, const Address& peer,
                            const IcmpError& error, Sink& sink) {

@@ -128,6 +128,9 @@ class Server {
   void on_connected(Tick now, DataName data, ConnectOutcome outcome, Sink& sink);
   // A peer has connected to a relayed transport address. An empty name: close it at once.
   DataName on_accepted(Tick now, std::uint64_t owner, const Address& peer, Sink& sink);
+  // Bytes of a spliced pair were read, to be passed on. Nothing more of that direction is to be
+  // read before the time that this answers; then ask again, with no bytes.
+  MonoTime on_data(Tick now, DataName data, Direction direction, std::size_t bytes);
   // A spliced pair is over.
   void on_data_ended(DataName data);
   // ICMP came back for a datagram that went from that address to `peer`.

@@ -24,6 +24,9 @@ constexpr std::uint16_t kFirstUnprivilegedPort = 1024;
 constexpr Duration kConnectInterval = milliseconds(100);
 constexpr Duration kConnectBurst = kConnectInterval * 50;
 
+// Between two looks whether the server has bandwidth left for a connection that waits for it.
+constexpr Duration kCapacityPause = milliseconds(10);
+
 bool spend_attempt(Holder& holder, MonoTime now) {
   const MonoTime full_at = std::max(holder.connects_full_at, now) + kConnectInterval;
   if (full_at - now > kConnectBurst) return false;
@@ -91,7 +94,7 @@ Outcome Server::Core::connection_bind(const Request& request) {
     return unexpected(ErrorCode::kBadRequest);
   }
   const Allocation& allocation = allocation_of(*connection);
-  if (allocation.holder->name != request.name) return unexpected(ErrorCode::kWrongCredentials);
+  if (!is_holders(allocation, request)) return unexpected(ErrorCode::kWrongCredentials);
   connection->state = DataConnection::State::kBound;
   connection->timer.disarm();
   answer_plainly(request);
@@ -159,6 +162,27 @@ DataName Server::Core::on_accepted(Tick now, std::uint64_t owner, const Address&
       .u32(Attribute::kConnectionId, connection.id);
   sink.to_client(allocation->path, Parts{builder.finish(), {}, 0});
   return connection.name();
+}
+
+// What was read is passed on whatever it costs; the reader waits until it is paid for.
+MonoTime Server::Core::on_data(Tick now, DataName name, Direction direction, std::size_t bytes) {
+  DataConnection* connection = data_connections_.find(name);
+  if (!metered_ || connection == nullptr) return now.mono;
+  const auto way = static_cast<std::size_t>(direction);
+  MonoTime until = now.mono;
+  if (settings_->max_bps != 0) {
+    Meter& meter = allocation_of(*connection).meters[way];
+    meter.take(bytes, settings_->max_bps, now.mono);
+    until = std::max(until, meter.room_at());
+  }
+  std::uint64_t& unpaid = connection->unpaid[way];
+  if (bandwidth_ == nullptr) return until;
+  unpaid += bytes;
+  if (unpaid != 0 && !leases_[way].spend(*bandwidth_, direction, unpaid, now.mono)) {
+    return std::max(until, now.mono + kCapacityPause);
+  }
+  unpaid = 0;
+  return until;
 }
 
 void Server::Core::on_data_ended(DataName name) {

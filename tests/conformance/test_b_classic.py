@@ -7,7 +7,8 @@ import struct
 from conversation import Conversation, attribute, stun
 from credentials import (ALTERNATE_DOMAIN, ALTERNATE_SERVER, MESSAGE_INTEGRITY_SHA256,
                          UDP_TRANSPORT, is_signed, key_of, modern, request, SHA256)
-from turnclient import (ALLOCATE, BINDING, ERROR_CODE, INDICATION, NONCE, REFRESH, SOFTWARE,
+from test_dtls import DtlsPipe
+from turnclient import (ALLOCATE, BINDING, ERROR, ERROR_CODE, INDICATION, NONCE, REFRESH, SOFTWARE,
                         SUCCESS, Message)
 
 MAPPED_ADDRESS, RESPONSE_ADDRESS, UNKNOWN_ATTRIBUTES = 0x0001, 0x0002, 0x000A
@@ -66,6 +67,27 @@ class Classic(Conversation):
 class ClassicByDefault(Conversation):
     def test_8489_11_a_request_without_cookie_is_dropped_by_default(self):
         self.assert_dropped(self.wire(), classic(BINDING))
+
+
+class ClassicOverDtls(Conversation):
+    OPTIONS = ("--stun-backward-compatibility", "--dtls")
+    TLS = True
+
+    def test_8489_11_over_dtls_a_request_without_cookie_is_500(self):
+        with DtlsPipe(self.server.tls_address) as pipe:
+            question = classic(BINDING)
+            pipe.send(question)
+            raw = pipe.recv()
+            self.assertEqual(raw[4:20], question[4:20], "the 128 bits of the transaction")
+            self.assertEqual(struct.unpack("!H", raw[:2])[0], BINDING | ERROR)
+            self.assertEqual(attributes_of(raw)[ERROR_CODE][2:4], bytes([5, 0]))
+            pipe.send(classic(BINDING | INDICATION))
+            # What is written in haste would share a record with it.
+            self.assertIsNone(pipe.recv(0.3), "nothing answers an indication")
+            fence = stun(BINDING)
+            pipe.send(fence)
+            raw = pipe.recv()
+            self.assertEqual(raw[4:20], fence[4:20], "the session goes on")
 
 
 class Software(Conversation):

@@ -2,12 +2,15 @@
 
 import hashlib
 import struct
+import unittest
 import zlib
 
-from conversation import REALM_NAME, Conversation, attribute, error_of, stun
+from conversation import (PASSWORD, REALM_NAME, USER, Conversation, Wire, attribute, error_of,
+                          stun)
 from credentials import (MD5, MESSAGE_INTEGRITY_SHA256, OFFERED,
                          PASSWORD_ALGORITHMS, SHA256, UDP_TRANSPORT, USERHASH, is_signed, key_of,
                          modern, request, sign, userhash)
+from server import Server
 from turnclient import (ALLOCATE, BINDING, CHANNEL_BIND, CREATE_PERMISSION,
                         FINGERPRINT, LIFETIME, MESSAGE_INTEGRITY, NONCE, REALM, REFRESH, SOFTWARE,
                         SUCCESS, USERNAME, XOR_PEER_ADDRESS, Message, xor_address)
@@ -104,6 +107,54 @@ class Challenges(Long):
             answer = self.it.read()
             self.assertTrue(answer)
             self.assertLessEqual(len(answer) + IP_AND_UDP, 3 * (len(message) + IP_AND_UDP))
+
+
+class AnswersAtTheirLongest(unittest.TestCase):
+    """Every answer that a stranger can have over UDP, with all that makes answers longer."""
+
+    OPTIONS = ("--realm", "r" * 32, "--server-name", "n" * 28, "--oauth", "--oauth-key",
+               "kid:" + "A" * 22 + "==", "--user", f"{USER}:{PASSWORD}", "--fingerprint",
+               "--stun-backward-compatibility", "--mobility", "--tcp-relay")
+
+    def messages(self):
+        bodies = [b"", UDP_TRANSPORT, attribute(SOFTWARE, b"0123456789"),
+                  attribute(USERNAME, b"u"), attribute(MESSAGE_INTEGRITY, bytes(20)),
+                  attribute(0x7F01, b""), attribute(0x7F01, b"") * 30,
+                  attribute(0x8030, b""), attribute(0x001B, b"token")]
+        for method in range(16):
+            yield from (stun(method, body) for body in bodies)
+            for user in ("c", USER):
+                yield request(b"old", method=method, user=user, body=b"")
+                yield request(b"old", method=method, user=user, realm="r" * 32, body=b"")
+            for body in (b"", attribute(0x7F01, b"") * 9):
+                yield struct.pack("!HH", method, len(body)) + bytes(16) + body
+
+    def longest(self, *more, ip="127.0.0.1"):
+        """How many answers there were, and the most bytes that one has for a byte asked."""
+        headers = IP_AND_UDP + (20 if ":" in ip else 0)
+        with Server(*self.OPTIONS, *more, ips=[ip], tls="--dtls" in more) as server:
+            wire = Wire((ip, server.port))
+            self.addCleanup(wire.close)
+            answers, worst = 0, 0
+            for message in self.messages():
+                wire.write(message)
+                fence = stun(BINDING)
+                wire.write(fence)
+                while (answer := wire.read())[8:20] != fence[8:20]:
+                    answers += 1
+                    ratio = (len(answer) + headers) / (len(message) + headers)
+                    self.assertLessEqual(ratio, 3, message.hex())
+                    worst = max(worst, ratio)
+                ratio = (len(answer) + headers) / (len(fence) + headers)
+                self.assertLessEqual(ratio, 3, "the answer to a bare Binding request")
+            return answers, worst
+
+    def test_8489_9_2_4_with_all_that_makes_answers_longer_they_stay_within_three_times(self):
+        for ip in ("127.0.0.1", "::1"):
+            for more in ((), ("--secure-stun",), ("--alternate-server", "192.0.2.7", "--rfc5780")):
+                answers, worst = self.longest(*more, ip=ip)
+                self.assertGreater(answers, 60)
+                self.assertGreater(worst, 2, "these are not the long ones")
 
 
 class Nonces(Long):

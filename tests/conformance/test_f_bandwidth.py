@@ -1,8 +1,11 @@
 """The limits of bandwidth (RFC 8656 section 5), and lifetimes short enough to be seen."""
 
+import os
+import threading
 import time
 
 from conversation import Conversation
+from test_h_tcp_relay import TcpConversation
 from turnclient import Refused
 
 RATE = 100_000  # bytes a second
@@ -97,6 +100,80 @@ class WholeServer(Relays):
                 client.send(peer.getsockname(), data)
         _, got = self.offer(send, [peer for _, peer in pairs], 2, RATE)
         self.assert_cut(got, 2, RATE)
+
+
+class OfTcpData(TcpConversation):
+    """Bytes of data connections (RFC 6062) are never dropped: who sends too much is slowed down."""
+
+    RATE = 200_000
+    SIZE = 500_000
+    # What may pass at once: half a second's worth, and what was read beyond it, once a direction.
+    AHEAD = RATE // 2 + 64 * 1024
+
+    def pour(self, *pairs):
+        """Sends SIZE bytes from the first to the second socket of each pair; how long it took."""
+        contents = [os.urandom(self.SIZE) for _ in pairs]
+        got = [b""] * len(pairs)
+
+        def read(index, target):
+            target.settimeout(60)
+            while len(got[index]) < self.SIZE:
+                if not (part := target.recv(65536)):
+                    break
+                got[index] += part
+        began = time.monotonic()
+        threads = [threading.Thread(target=pair[0].sendall, args=(content,), daemon=True)
+                   for pair, content in zip(pairs, contents)]
+        threads += [threading.Thread(target=read, args=(index, pair[1]), daemon=True)
+                    for index, pair in enumerate(pairs)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        self.assertEqual([hash(one) for one in got], [hash(one) for one in contents])
+        return time.monotonic() - began
+
+    def connection(self, client=None):
+        data, peer = self.bound(client or self.tcp_client(), self.listener())
+        data.socket.settimeout(60)
+        peer.settimeout(60)
+        return data.socket, peer
+
+    def assert_took(self, seconds, size, ahead=AHEAD):
+        """Not less than the rate allows, with generous room above for a machine that is busy."""
+        least = (size - ahead) / self.RATE
+        self.assertTrue(0.95 * least <= seconds <= least + 8, f"{seconds:.1f} s, {least:.1f} least")
+
+
+class TcpOfOneAllocation(OfTcpData):
+    OPTIONS = TcpConversation.OPTIONS + ("--max-bps", str(OfTcpData.RATE))
+
+    def test_6062_5_4_the_client_is_slowed_down_and_nothing_is_lost(self):
+        client, peer = self.connection()
+        self.assert_took(self.pour((client, peer)), self.SIZE)
+
+    def test_6062_5_4_and_so_is_the_peer(self):
+        client, peer = self.connection()
+        self.assert_took(self.pour((peer, client)), self.SIZE)
+
+    def test_6062_5_4_both_connections_of_an_allocation_share_what_it_has(self):
+        owner = self.tcp_client()
+        one, two = self.connection(owner), self.connection(owner)
+        # Each may have been read once before the other's share was known.
+        self.assert_took(self.pour(one, two), 2 * self.SIZE, self.AHEAD + 64 * 1024)
+
+    def test_6062_5_4_the_directions_and_other_allocations_have_their_own(self):
+        one, two = self.connection(), self.connection()
+        self.assert_took(self.pour(one, two, one[::-1]), self.SIZE)
+
+
+class TcpOfTheWholeServer(OfTcpData):
+    OPTIONS = TcpConversation.OPTIONS + ("--bps-capacity", str(OfTcpData.RATE))
+    WORKERS = 2
+
+    def test_6062_5_4_all_connections_together_have_a_limit(self):
+        pairs = [self.connection() for _ in range(3)]
+        self.assert_took(self.pour(*pairs), 3 * self.SIZE, self.AHEAD + 3 * 64 * 1024)
 
 
 class ShortLives(Conversation):

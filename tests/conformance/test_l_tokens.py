@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
+import socket
 import struct
 import time
 
@@ -11,9 +12,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from conversation import Conversation, attribute, error_of, stun
 from credentials import UDP_TRANSPORT, is_signed, key_of, request
-from turnclient import (ALLOCATE, CREATE_PERMISSION, LIFETIME, NONCE, REFRESH, SUCCESS,
-                        XOR_PEER_ADDRESS, Message, Refused, rest_credentials, xor_address)
+from tcpturn import CONNECTION_BIND, CONNECTION_ID, DataConnection, TcpTurnClient
+from turnclient import (ALLOCATE, CREATE_PERMISSION, LIFETIME, NONCE, REALM, REFRESH, REQUEST,
+                        REQUESTED_TRANSPORT, SUCCESS, USERNAME, XOR_PEER_ADDRESS,
+                        XOR_RELAYED_ADDRESS, Message, Refused, rest_credentials, xor_address)
 
+MOBILITY_TICKET = 0x8030
 ACCESS_TOKEN, THIRD_PARTY_AUTHORIZATION, UNKNOWN_ATTRIBUTES = 0x001B, 0x802E, 0x000A
 SERVER_NAME = "turn.example.org"
 KEY, SHORT_KEY, MAC_KEY = os.urandom(32), os.urandom(16), os.urandom(20)
@@ -99,6 +103,107 @@ class Tokens(Conversation):
         for token in (b"", b"\0", b"\0\x0c", seal()[:14], seal()[:29], seal() + b"more",
                       os.urandom(1000)):
             self.assert_refused(token)
+
+
+class TokenClient(TcpTurnClient):
+    """Shows a token of its own with every request; without one it signs with the key it had."""
+
+    def __init__(self, server, transport, mac_key=None):
+        super().__init__(server, transport)
+        self.key = mac_key or os.urandom(20)
+        self.token = seal(mac_key=self.key)
+
+    def authenticated(self, message):
+        for _ in range(3):
+            wanted = Message(message.method, message.cls, message.transaction, message.attributes)
+            if self.nonce is not None:
+                wanted.add(USERNAME, b"north").add(REALM, self.realm).add(NONCE, self.nonce)
+                if self.token is not None:
+                    wanted.add(ACCESS_TOKEN, self.token)
+            try:
+                answer = self.request(wanted, None if self.nonce is None else self.key)
+                if not answer.proved:
+                    raise ValueError("a success response without MESSAGE-INTEGRITY")
+                return answer
+            except Refused as refusal:
+                if self.nonce is not None and refusal.code != 438:
+                    raise
+                self.realm, self.nonce = refusal.realm, refusal.nonce
+        raise ValueError("the server goes on refusing its own nonce")
+
+    def carry(self, connection):
+        """ConnectionBind on a new connection, with another token for the same key."""
+        data = TokenClient(self.server, self.transport, self.key)
+        try:
+            data.authenticated(Message(CONNECTION_BIND, REQUEST).add(CONNECTION_ID, connection))
+        except BaseException:
+            data.close()
+            raise
+        return DataConnection(data)
+
+
+class TokensOnFourWorkers(Conversation):
+    """Three of four connections and five-tuples arrive at another worker than the allocation's."""
+
+    OPTIONS = Tokens.OPTIONS + ("--mobility", "--tcp-relay")
+    WORKERS = 4
+    TLS = True
+
+    def guest(self, transport, mac_key=None):
+        client = TokenClient(self.server.tls_address if transport == "tls" else
+                             self.server.address, transport, mac_key)
+        self.addCleanup(client.close)
+        return client
+
+    def assert_talks(self, client, peer):
+        client.send(peer.getsockname(), b"out")
+        self.assertEqual(peer.recvfrom(100), (b"out", client.relayed))
+        peer.sendto(b"in", client.relayed)
+        self.assertEqual(client.receive(), (peer.getsockname(), b"in"))
+
+    def test_8016_3_2_2_a_client_with_a_token_may_arrive_at_another_worker(self):
+        for transport in ("udp", "tcp", "tls"):
+            client, peer = self.guest(transport), self.peer()
+            message = Message(ALLOCATE, REQUEST).add(REQUESTED_TRANSPORT, bytes([17, 0, 0, 0]))
+            answer = client.authenticated(message.add(MOBILITY_TICKET, b""))
+            client.relayed = answer.address(XOR_RELAYED_ADDRESS)
+            ticket = answer.get(MOBILITY_TICKET)
+            client.bind_channel(peer.getsockname())
+            for _ in range(8):
+                message = Message(REFRESH, REQUEST).add(MOBILITY_TICKET, ticket)
+                # All guests of an authorization server have one name: their keys tell them apart.
+                with self.assertRaisesRegex(Refused, "^441 "):
+                    self.guest(transport).authenticated(message)
+                there = self.guest(transport, client.key)
+                ticket = there.authenticated(message).get(MOBILITY_TICKET)
+                there.relayed = client.relayed
+                there.channels, there.peers = dict(client.channels), dict(client.peers)
+                client.close()
+                client = there
+                self.assert_talks(client, peer)
+                # From here on the key is enough.
+                client.token = None
+                self.assertGreater(client.refresh(), 500)
+                client.permit(peer.getsockname())
+            client.refresh(0)
+
+    def test_6062_4_3_a_client_with_a_token_may_connect_to_another_worker(self):
+        for transport in ("tcp", "tls"):
+            client = self.guest(transport)
+            client.allocate_tcp()
+            for _ in range(12):
+                with socket.create_server(("127.0.0.1", 0)) as listener:
+                    connection = client.connect(listener.getsockname())
+                    peer, _ = listener.accept()
+                with peer:
+                    with self.assertRaisesRegex(Refused, "^441 "):
+                        self.guest(transport).carry(connection)
+                    data = client.carry(connection)
+                    self.addCleanup(data.close)
+                    data.send(b"x" * 5000)
+                    self.assertEqual(peer.recv(5000, socket.MSG_WAITALL), b"x" * 5000)
+                    peer.sendall(b"y" * 5000)
+                    self.assertEqual(data.read_exactly(5000), b"y" * 5000)
 
 
 class NoTokens(Conversation):

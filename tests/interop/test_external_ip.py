@@ -175,7 +175,8 @@ class FoundByAsking(unittest.TestCase):
         with self.start("--external-ip", "auto:198.51.100.2", "--external-ip",
                         "auto:2001:db8:a::2", "--allowed-peer-ip", "198.51.100.2",
                         "--allowed-peer-ip", "2001:db8:a::2") as server:
-            for ip, family, peer_ip in ((PUBLIC, 1, "198.51.100.2"), (PUBLIC_6, 2, "2001:db8:a::2")):
+            for ip, family, peer_ip in ((PUBLIC, 1, "198.51.100.2"),
+                                        (PUBLIC_6, 2, "2001:db8:a::2")):
                 kind = socket.AF_INET if family == 1 else socket.AF_INET6
                 with self.subTest(ip=ip), client(server, self.net, "bob", "udp", ip) as bob, \
                         self.net.socket_maker("ann")(kind, socket.SOCK_DGRAM) as peer:

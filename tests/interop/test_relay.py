@@ -242,6 +242,23 @@ class Addresses(unittest.TestCase):
                     caller.binding()
                     caller.allocate()
 
+    def test_relay_addresses_take_turns(self):
+        with relay("--relay-ip", "127.0.0.2") as server, contextlib.ExitStack() as stack:
+            relayed = [stack.enter_context(client(server)).allocate()[0] for _ in range(4)]
+            self.assertEqual(sorted(relayed), ["127.0.0.1"] * 2 + ["127.0.0.2"] * 2)
+
+    def test_when_one_relay_address_has_no_port_left_the_other_is_taken(self):
+        port = str(free_port())
+        with relay("--relay-ip", "127.0.0.2", "--min-port", port, "--max-port", port) as server, \
+                contextlib.ExitStack() as stack:
+            squatter = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            squatter.bind(("127.0.0.1", int(port)))
+            callers = [stack.enter_context(client(server)) for _ in range(2)]
+            self.assertEqual(callers[0].allocate(), ("127.0.0.2", int(port)))
+            with self.assertRaises(Refused) as caught:
+                callers[1].allocate()
+            self.assertEqual(caught.exception.code, 508)
+
     def test_a_second_server_on_the_same_port_is_refused(self):
         with relay() as server:
             second = relay(port=server.port)

@@ -17,18 +17,22 @@ MESSAGES = 20
 class Peer:
     """turnutils_peer on a loopback port of its own."""
 
+    def __init__(self, ip="127.0.0.1"):
+        self.ip = ip
+
     def __enter__(self):
-        self.port = free_port()
+        self.port = free_port(self.ip)
         self.process = subprocess.Popen(
-            ["turnutils_peer", "-L", "127.0.0.1", "-p", str(self.port)], stdin=subprocess.DEVNULL,
+            ["turnutils_peer", "-L", self.ip, "-p", str(self.port)], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.wait_until_bound()
         return self
 
     def wait_until_bound(self):
-        needle = f"0100007F:{self.port:04X}"
+        six = ":" in self.ip
+        needle = f"{'01000000' if six else '0100007F'}:{self.port:04X}"
         for _ in range(500):
-            with open("/proc/net/udp", encoding="ascii") as table:
+            with open("/proc/net/udp6" if six else "/proc/net/udp", encoding="ascii") as table:
                 if needle in table.read():
                     return
             time.sleep(0.01)
@@ -42,8 +46,9 @@ class Peer:
 class TcpEcho:
     """Sends back what it gets, over TCP, which turnutils_peer does not."""
 
-    def __init__(self, port):
-        self.listener = socket.create_server(("127.0.0.1", port))
+    def __init__(self, port, ip="127.0.0.1"):
+        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+        self.listener = socket.create_server((ip, port), family=family)
 
     def __enter__(self):
         threading.Thread(target=self.accept, daemon=True).start()
@@ -84,20 +89,22 @@ class UClient(unittest.TestCase):
     """Twenty messages from each of two clients go through the relay to a peer that sends them back,
     and none may be lost."""
 
+    IP = "127.0.0.1"
+
     @classmethod
     def setUpClass(cls):
-        cls.peer = cls.enterClassContext(Peer())
+        cls.peer = cls.enterClassContext(Peer(cls.IP))
         cls.server = cls.enterClassContext(Server(
             "--user", f"{USER}:{PASSWORD}", "--static-auth-secret", SECRET,
-            "--relay-ip", "127.0.0.1",
+            "--relay-ip", cls.IP,
             # Debian's uclient binds channels from 0x4000 to 0x7FFF, and its peer is on loopback.
-            "--rfc5766-channel-numbers", "--allowed-peer-ip", "127.0.0.1", "--tcp-relay",
-            "--mobility", tls=True))
+            "--rfc5766-channel-numbers", "--allowed-peer-ip", cls.IP, "--tcp-relay",
+            "--mobility", "--dtls", ips=[cls.IP], tls=True))
 
     def uclient(self, *options, port=None, credential=("-u", USER, "-w", PASSWORD)):
         command = ["turnutils_uclient", *credential, "-p", str(port or self.server.port),
-                   "-e", "127.0.0.1", "-r", str(self.peer.port), "-n", str(MESSAGES), "-m", "2",
-                   "-c", *options, "127.0.0.1"]
+                   "-e", self.IP, "-r", str(self.peer.port), "-n", str(MESSAGES), "-m", "2",
+                   "-c", *options, self.IP]
         run = subprocess.run(command, text=True, capture_output=True, timeout=90, check=False,
                              stdin=subprocess.DEVNULL)
         return run.stdout + run.stderr
@@ -156,7 +163,7 @@ class UClient(unittest.TestCase):
     ON_TCP_RELAYS = ("-T", "-t", "-l", "200")
 
     def test_tcp_allocations(self):
-        with TcpEcho(self.peer.port):
+        with TcpEcho(self.peer.port, self.IP):
             self.relays(*self.ON_TCP_RELAYS)
 
     def test_tcp_allocations_of_two_clients_over_tls(self):
@@ -175,6 +182,18 @@ class UClient(unittest.TestCase):
         words = self.uclient(credential=("-u", USER, "-w", "wrong"))
         self.assertNotIn("Total lost packets", words)
         self.assertRegex(words, r"401|[Uu]nauthorized|Cannot complete Allocation")
+
+
+class UClientOnIPv6(UClient):
+    """All of it once more: uclient comes over IPv6 and asks for IPv6 relays (-x)."""
+
+    IP = "::1"
+
+    def uclient(self, *options, **more):
+        return super().uclient("-x", *options, **more)
+
+    def test_dtls(self):
+        self.relays("-S", port=self.server.tls_port)
 
 
 if __name__ == "__main__":

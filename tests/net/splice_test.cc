@@ -123,6 +123,50 @@ TEST(Splice, TheEndComesAfterWhatWasSentBefore) {
   EXPECT_TRUE(turn_until(both.loop, [&] { return both.ended; }));
 }
 
+TEST(Splice, AnEndIsNotReadBeforeItsTimeAndTheOtherIs) {
+  Spliced both;
+  std::size_t read_of_client = 0;
+  both.splice->pace_by([&](Splice::From from, std::size_t bytes) {
+    if (from == Splice::From::kPeer) return MonoTime{};
+    read_of_client += bytes;
+    return MonoTime::never();
+  });
+  both.splice->start(bytes_of("first"));
+  both.client.send(pattern(1u << 20, 7));
+  const Bytes back = pattern(1u << 20, 8);
+  std::size_t sent = 0;
+  ASSERT_TRUE(turn_until(both.loop, [&] {
+    sent += both.peer.send(ByteView(back).subspan(sent));
+    both.read_both();
+    return both.client.received.size() == back.size();
+  }));
+  EXPECT_EQ(read_of_client, 5u);
+  EXPECT_EQ(text_of(both.peer.received), "first");
+}
+
+TEST(Splice, WhatIsPacedArrivesWholeAndIsToldByteForByte) {
+  Spliced both;
+  std::size_t told = 0;
+  int again = 0;
+  both.splice->pace_by([&](Splice::From, std::size_t bytes) {
+    told += bytes;
+    // Two waits for each read: the first is not enough.
+    again = bytes != 0 ? 0 : again + 1;
+    return again < 2 ? both.loop.tick().mono + milliseconds(1) : MonoTime{};
+  });
+  both.splice->start({});
+  const Bytes all = pattern(2u << 20, 9);
+  std::size_t sent = 0;
+  ASSERT_TRUE(turn_until(both.loop, [&] {
+    sent += both.client.send(ByteView(all).subspan(sent));
+    if (sent == all.size()) both.client.shut_down_sending();
+    both.peer.read_available();
+    return both.peer.closed;
+  }));
+  EXPECT_EQ(both.peer.received, all);
+  EXPECT_EQ(told, all.size());
+}
+
 TEST(Splice, DestroyingItClosesBothAtOnce) {
   Spliced both;
   both.splice->start({});

@@ -362,6 +362,82 @@ TEST(ConnectionBind, WhatIsBoundHasNoDeadline) {
   EXPECT_EQ(house.server->audit().data_connections, 1u);
 }
 
+// A pair that is joined: its name.
+DataName join(TcpGuest& guest, RelayHouse& house, const Address& peer) {
+  Guest client = guest.another();
+  EXPECT_TRUE(client.ask(Method::kConnectionBind, connection(guest.open(peer))).success());
+  return house.sink.splices.back().first;
+}
+
+TEST(DataBandwidth, WithoutLimitsNobodyWaits) {
+  RelayHouse house(with_tcp());
+  TcpGuest guest(house);
+  guest.allocate();
+  const DataName data = join(guest, house, kPeer);
+  EXPECT_EQ(house.server->on_data(house.now, data, Direction::kToPeer, 1u << 30), house.now.mono);
+}
+
+TEST(DataBandwidth, ConnectionsOfAnAllocationShareItsLimitInEachDirection) {
+  RelayHouse house(with_tcp([](Settings& settings) { settings.max_bps = 1000; }));
+  TcpGuest guest(house);
+  guest.allocate();
+  const DataName one = join(guest, house, kPeer);
+  const DataName two = join(guest, house, address("203.0.113.9:8081"));
+  const MonoTime now = house.now.mono;
+  const auto read = [&](DataName data, Direction direction, std::size_t bytes) {
+    return house.server->on_data(house.now, data, direction, bytes) - now;
+  };
+  EXPECT_LE(read(one, Direction::kToPeer, 500), Duration(0));  // half a second comes ahead
+  EXPECT_EQ(read(one, Direction::kToPeer, 2000), seconds(2));
+  EXPECT_EQ(read(two, Direction::kToPeer, 0), seconds(2));
+  EXPECT_LE(read(two, Direction::kToClient, 100), Duration(0));
+
+  TcpGuest other(house, "198.51.100.8:4000");
+  other.allocate();
+  const DataName its = join(other, house, kPeer);
+  EXPECT_LE(read(its, Direction::kToPeer, 100), Duration(0));
+}
+
+TEST(DataBandwidth, WaitsUntilTheServerHasSomeLeftAndThenPaysForAllThatWasRead) {
+  struct Pool final : BandwidthPool {
+    std::uint64_t lease(Direction, std::uint64_t wanted, MonoTime) override {
+      if (left < wanted) return 0;
+      left -= wanted;
+      return wanted;
+    }
+    std::uint64_t left = 1000;
+  } pool;
+  HouseRules rules = with_tcp();
+  rules.bandwidth = &pool;
+  RelayHouse house(rules);
+  TcpGuest guest(house);
+  guest.allocate();
+  const DataName data = join(guest, house, kPeer);
+  const auto waits = [&](std::size_t bytes) {
+    const MonoTime until = house.server->on_data(house.now, data, Direction::kToPeer, bytes);
+    return until > house.now.mono;
+  };
+  EXPECT_FALSE(waits(900));
+  EXPECT_TRUE(waits(900));
+  house.pass(milliseconds(20));
+  EXPECT_TRUE(waits(0));
+  pool.left = 1000;
+  house.pass(milliseconds(20));
+  EXPECT_FALSE(waits(0));
+  EXPECT_EQ(pool.left, 100u);
+  EXPECT_FALSE(waits(0)) << "nothing is paid for twice";
+  EXPECT_EQ(pool.left, 100u);
+}
+
+TEST(DataBandwidth, OfAConnectionThatIsGoneIsNobodys) {
+  RelayHouse house(with_tcp([](Settings& settings) { settings.max_bps = 1; }));
+  TcpGuest guest(house);
+  guest.allocate();
+  const DataName data = join(guest, house, kPeer);
+  house.server->on_data_ended(data);
+  EXPECT_EQ(house.server->on_data(house.now, data, Direction::kToPeer, 1000), house.now.mono);
+}
+
 TEST(IncomingPeer, IsTurnedAwayWithoutAPermission) {
   RelayHouse house(with_tcp());
   TcpGuest guest(house);
