@@ -81,11 +81,11 @@ Expected<Source> read_command_line(const std::vector<std::string>& arguments) {
   if (const auto rest = app.remaining(); !rest.empty()) {
     return failure(unknown_argument(rest.front()));
   }
-  Source source{.kind = SourceKind::kCommandLine, .file = {}, .given = {}};
+  Source source;
   for (const auto& [option, results] : declared) {
     const std::vector<std::string> texts = results->results();
     if (results->empty()) continue;
-    for (const std::string& text : texts) source.given.push_back({option, text});
+    for (const std::string& text : texts) source.given.push_back({option, text, {}});
   }
   return source;
 }

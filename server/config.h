@@ -93,7 +93,8 @@ struct Config {
   std::string state_dir;     // empty: chosen by state_dir.h
   bool segmentation = true;  // UDP_SEGMENT; --no-udp-gso is the kill switch
 
-  std::vector<std::string> notices;  // what is legal but probably not meant
+  std::vector<std::string> notices;   // what is legal but probably not meant
+  std::vector<std::string> warnings;  // what was asked for and is not done
 };
 
 // --alt-listening-port, or what stands for it. Implemented in option_table.cc.

@@ -100,25 +100,43 @@ Expected<void> take(Source& source, const Option& option, const json& value) {
       return failure(fmt::format("{} in {}: expected {}", spell(option.name, SourceKind::kFile),
                                  source.file, expected_form(option)));
     }
-    source.given.push_back({&option, std::move(*text)});
+    source.given.push_back({&option, std::move(*text), {}});
   }
   return {};
 }
 
-}  // namespace
-
-Expected<Source> read_config_file(const std::string& path) {
-  auto file = read_option_file(path);
-  if (!file) return unexpected(std::move(file.error()));
-  const auto root = parse(path, file->content);
-  wipe(file->content);
+Expected<Source> read_json(const std::string& path, std::string_view text) {
+  const auto root = parse(path, text);
   if (!root) return unexpected(root.error());
-  Source source{SourceKind::kFile, path, file->others_may_read, {}};
+  Source source;
+  source.kind = SourceKind::kFile;
+  source.file = path;
   for (const auto& [key, value] : root->items()) {
     if (auto taken = take(source, *find_option(key), value); !taken) {
       return unexpected(std::move(taken.error()));
     }
   }
+  return source;
+}
+
+}  // namespace
+
+bool is_turnserver_conf(std::string_view path, std::string_view text) {
+  if (path.ends_with(".json") || path.ends_with(".jsonc")) return false;
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  const std::size_t start = text.find_first_not_of(" \t\r\n");
+  if (start == std::string_view::npos) return path.ends_with(".conf");
+  const char first = text[start];
+  return first != '{' && first != '[' && first != '/';
+}
+
+Expected<Source> read_config_file(const std::string& path) {
+  auto file = read_option_file(path);
+  if (!file) return unexpected(std::move(file.error()));
+  auto source = is_turnserver_conf(path, file->content) ? read_turnserver_conf(path, file->content)
+                                                        : read_json(path, file->content);
+  wipe(file->content);
+  if (source) source->others_may_read = file->others_may_read;
   return source;
 }
 

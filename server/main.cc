@@ -32,6 +32,7 @@ int serve(Config config) {
   if (!plan) return refuse(plan.error().code, plan.error().message);
   forbid_core_dumps();
   log::start(log::Level::kInfo);
+  for (const std::string& warning : plan->config.warnings) log::warning("{}", warning);
   for (const std::string& notice : plan->notices) log::info("{}", notice);
   const int code = run(*plan);
   log::stop();

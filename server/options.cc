@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -73,6 +74,8 @@ Expected<Config> put_together(std::vector<Source> sources) {
       config.notices.push_back(fmt::format(
           "every user of this machine can read the secrets in {}: chmod 640 it", source.file));
     }
+    std::move(source.warnings.begin(), source.warnings.end(), std::back_inserter(config.warnings));
+    std::move(source.notices.begin(), source.notices.end(), std::back_inserter(config.notices));
     wipe_secrets(source);
   }
   if (result) result = check_together(config);
@@ -127,6 +130,7 @@ std::string spell(std::string_view option, SourceKind kind) {
 }
 
 std::string describe(const Source& source, const GivenOption& given) {
+  if (!given.place.empty()) return given.place;
   const std::string name = spell(given.option->name, source.kind);
   const bool secret = given.option->secrecy == Secrecy::kSecret;
   const std::string in_file =

@@ -463,6 +463,51 @@ TEST(Environment, WhatKubernetesAddsForAServiceCalledTurnpikeIsNotOurs) {
   EXPECT_THAT(refusal({}, {added}), HasSubstr("unknown variable"));
 }
 
+TEST(Environment, AFileMayHoldTheValueOfEveryVariable) {
+  ScratchDir dir;
+  const Config config = config_of(
+      {}, {"TURNPIKE_REALM__FILE=" + dir.write("realm", "example.org\n"),
+           "TURNPIKE_USER__FILE=" + dir.write("users", "# team\nalice:a,b\nbob:c\n"),
+           "TURNPIKE_DENIED_PEER_IP__FILE=" + dir.write("ranges", "1.0.0.0/8\n2.0.0.0/8\n"),
+           "TURNPIKE_OPEN_ROOMS__FILE=" + dir.write("open", "yes"),
+           "TURNPIKE_ROOM_JWT__FILE=" + dir.write("key.pem", kPublicKey),
+           "TURNPIKE_SERVER_NAME__FILE="});
+  EXPECT_EQ(config.realm, "example.org");
+  ASSERT_THAT(config.users, SizeIs(2));
+  EXPECT_EQ(config.users[0].password, "a,b");
+  EXPECT_THAT(config.denied_peers, SizeIs(2));
+  EXPECT_TRUE(config.open_rooms);
+  EXPECT_THAT(config.room_jwt_keys, ElementsAre(kPublicKey));
+}
+
+TEST(Environment, AFileThatHoldsAValueIsCheckedLikeASecretFile) {
+  ScratchDir dir;
+  const std::string users = dir.write("users", "hushhush\n");
+  EXPECT_THAT(refusal({}, {"TURNPIKE_USER__FILE=" + users}),
+              AllOf(HasSubstr("TURNPIKE_USER__FILE=" + users), HasSubstr("line 1"),
+                    Not(HasSubstr("hush"))));
+  EXPECT_THAT(refusal({}, {"TURNPIKE_REALM__FILE=" + dir.path_of("none")}),
+              AllOf(HasSubstr("TURNPIKE_REALM__FILE="), HasSubstr("No such file")));
+  EXPECT_THAT(refusal({}, {"TURNPIKE_REALM__FILE=" + dir.write("empty", "\n")}),
+              HasSubstr("is empty"));
+  EXPECT_THAT(refusal({}, {"TURNPIKE_REALM__FILE=" + dir.write("two", "a\nb\n")}),
+              HasSubstr("one line"));
+  EXPECT_THAT(refusal({}, {"TURNPIKE_WORKERS__FILE=" + dir.write("many", "many\n")}),
+              AllOf(HasSubstr("TURNPIKE_WORKERS__FILE="), HasSubstr("0 to 256")));
+  EXPECT_THAT(config_of({}, {"TURNPIKE_API_KEY__FILE=" + dir.write("open", "key\n", 0644)}).notices,
+              ElementsAre(HasSubstr("chmod 640")));
+}
+
+TEST(Environment, AVariableAndItsFileExcludeEachOther) {
+  ScratchDir dir;
+  const std::string file = dir.write("realm", "a\n");
+  EXPECT_THAT(refusal({}, {"TURNPIKE_REALM=b", "TURNPIKE_REALM__FILE=" + file}),
+              AllOf(HasSubstr("TURNPIKE_REALM and TURNPIKE_REALM__FILE"), HasSubstr("only one")));
+  EXPECT_EQ(config_of({}, {"TURNPIKE_REALM=", "TURNPIKE_REALM__FILE=" + file}).realm, "a");
+  EXPECT_THAT(refusal({}, {"TURNPIKE_CONFIG__FILE=" + file}), HasSubstr("unknown variable"));
+  EXPECT_THAT(refusal({}, {"TURNPIKE_RELM__FILE=" + file}), HasSubstr("TURNPIKE_REALM"));
+}
+
 TEST(ConfigFile, TakesTheSameNamesWithCommentsAndArrays) {
   ScratchDir dir;
   const std::string file = dir.write("turnpike.json", R"({
