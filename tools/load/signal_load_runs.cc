@@ -1,21 +1,19 @@
 #include "tools/load/signal_load_runs.h"
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <array>
-#include <cstdio>
 #include <vector>
 
+#include "tools/load/progress_line.h"
 #include "tools/load/signal_load_message.h"
 
 namespace turnpike::signal_load {
 
 namespace {
 
-constexpr Nanoseconds kPatience = 10 * kSecond;      // without any progress while opening
-constexpr Nanoseconds kDrain = 2 * kSecond;          // without any progress after the last message
-constexpr Nanoseconds kTick = 200'000;               // of the sending schedule
-constexpr Nanoseconds kProgressEvery = kSecond / 4;  // on a terminal
+constexpr Nanoseconds kPatience = 10 * kSecond;  // without any progress while opening
+constexpr Nanoseconds kDrain = 2 * kSecond;      // without any progress after the last message
+constexpr Nanoseconds kTick = 200'000;           // of the sending schedule
 
 Nanoseconds from_seconds(double seconds) {
   return static_cast<Nanoseconds>(seconds * static_cast<double>(kSecond));
@@ -23,28 +21,6 @@ Nanoseconds from_seconds(double seconds) {
 double to_seconds(Nanoseconds time) {
   return static_cast<double>(time) / static_cast<double>(kSecond);
 }
-
-// One line that is written over itself, if anybody looks.
-class ProgressLine {
- public:
-  ~ProgressLine() {
-    if (shown_) std::fprintf(stderr, "\r\x1b[K");
-  }
-  template <typename... Args>
-  void show(Nanoseconds now, const char* format, Args... args) {
-    if (!terminal_ || now < next_) return;
-    next_ = now + kProgressEvery;
-    shown_ = true;
-    std::fprintf(stderr, "\r\x1b[K");
-    std::fprintf(stderr, format, args...);
-    std::fflush(stderr);
-  }
-
- private:
-  bool terminal_ = ::isatty(STDERR_FILENO) != 0;
-  bool shown_ = false;
-  Nanoseconds next_ = 0;
-};
 
 // What is the same in all runs: a crowd that opens, and a server that is watched.
 class Run : public Crowd::Listener {
@@ -101,7 +77,7 @@ class Run : public Crowd::Listener {
 
   const Options& options_;
   Findings findings_;
-  ProgressLine line_;
+  load::ProgressLine line_;
   Crowd crowd_;
 };
 

@@ -2,28 +2,21 @@
 // non-blocking. Messages in, messages out. Owned by its session; one thread.
 #pragma once
 
-#include <openssl/ssl.h>
-
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <string>
 
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/expected.h"
-#include "tools/load/turn_load_options.h"
+#include "tools/load/byte_stream.h"
 #include "tools/load/turn_load_sockets.h"
 #include "turn/stream_framer.h"
 
 namespace turnpike::load {
 
-struct SslFree {
-  void operator()(SSL* ssl) const { SSL_free(ssl); }
-  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-};
-using TlsContext = std::unique_ptr<SSL_CTX, SslFree>;
-// A client's context that trusts every certificate: what is measured is the server.
-TlsContext make_tls_context();
+enum class Transport : std::uint8_t { kUdp, kTcp, kTls };
+std::string_view name_of(Transport transport);
 
 class Link {
  public:
@@ -36,35 +29,39 @@ class Link {
     Address server;
     Trains trains;
     SSL_CTX* context;
+    std::string name = {};  // as in ByteStream
   };
   static Expected<std::unique_ptr<Link>> open(const Wish& wish);
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  int fd() const { return fd_; }
-  bool is_stream() const { return transport_ != Transport::kUdp; }
-  bool is_open() const { return state_ == State::kOpen; }
-  bool has_failed() const { return state_ == State::kFailed; }
-  bool wants_write() const { return state_ == State::kConnecting || queued() > 0 || tls_writes_; }
-  bool is_full() const { return queued() >= kFull; }
+  int fd() const { return is_stream() ? stream_->fd() : fd_; }
+  bool is_stream() const { return stream_ != nullptr; }
+  bool is_open() const { return !is_stream() || (!garbage_ && stream_->is_open()); }
+  bool has_failed() const { return is_stream() && (garbage_ || stream_->has_failed()); }
+  std::string reason() const { return garbage_ ? "it does not speak STUN" : stream_->reason(); }
+  bool wants_write() const { return is_stream() && stream_->wants_write(); }
+  bool is_full() const { return is_stream() && stream_->queued() >= kFull; }
 
   // A whole message; streams pad it. Streams leave with flush().
   void send(ByteView message);
   // Room for `size` bytes at the end of what a stream will send.
-  MutableBytes append(std::size_t size);
-  void flush();
+  MutableBytes append(std::size_t size) { return stream_->append(size); }
+  void flush() {
+    if (is_stream() && !garbage_) stream_->flush();
+  }
 
   // Goes on with connect and handshake, then reads once or a few times and calls f(message).
   template <typename F>
   void on_ready(Inbox& inbox, F&& f) {
-    if (transport_ == Transport::kUdp) {
+    if (!is_stream()) {
       inbox.receive(fd_, [&](const sockaddr*, ByteView datagram) { f(datagram); });
       return;
     }
-    if (!advance()) return;
+    if (garbage_ || !stream_->advance()) return;
     for (int i = 0; i < kReadsAtOnce; ++i) {
-      const ByteView bytes = read_some();
+      const ByteView bytes = stream_->read_some();
       if (bytes.empty()) return;
       framer_.feed(bytes);
       ByteView message;
@@ -72,33 +69,21 @@ class Link {
       for (; result == turn::StreamFramer::Result::kMessage; result = framer_.next(message)) {
         f(message);
       }
-      if (result == turn::StreamFramer::Result::kGarbage) {
-        state_ = State::kFailed;
-        return;
-      }
+      garbage_ = result == turn::StreamFramer::Result::kGarbage;
+      if (garbage_) return;
       framer_.keep_rest();
     }
   }
 
  private:
   static constexpr int kReadsAtOnce = 4;
-  static constexpr std::size_t kReadSize = 64 * 1024;
-  enum class State : std::uint8_t { kConnecting, kHandshaking, kOpen, kFailed };
 
-  explicit Link(Transport transport) : transport_(transport) {}
-  Expected<void> connect_stream(const Wish& wish);
-  bool advance();  // true when open
-  ByteView read_some();
-  std::size_t queued() const { return out_.size() - out_at_; }
+  Link() = default;
 
-  Transport transport_;
-  State state_ = State::kConnecting;
-  int fd_ = -1;
-  std::unique_ptr<SSL, SslFree> ssl_;
-  bool tls_writes_ = false;  // a handshake waits for room to write
-  std::vector<std::uint8_t> out_;
-  std::size_t out_at_ = 0;
+  int fd_ = -1;  // UDP
+  std::unique_ptr<ByteStream> stream_;
   turn::StreamFramer framer_;
+  bool garbage_ = false;
 };
 
 }  // namespace turnpike::load

@@ -159,16 +159,4 @@ std::string_view name_of(Mode mode) {
   return "";
 }
 
-std::string_view name_of(Transport transport) {
-  switch (transport) {
-    case Transport::kUdp:
-      return "udp";
-    case Transport::kTcp:
-      return "tcp";
-    case Transport::kTls:
-      return "tls";
-  }
-  return "";
-}
-
 }  // namespace turnpike::load

@@ -8,11 +8,11 @@
 #include <string>
 
 #include "base/address.h"
+#include "tools/load/turn_load_link.h"
 
 namespace turnpike::load {
 
 enum class Mode : std::uint8_t { kBinding, kSetup, kRelay, kIdle };
-enum class Transport : std::uint8_t { kUdp, kTcp, kTls };
 enum class Framing : std::uint8_t { kChannel, kIndication };
 enum class Directions : std::uint8_t { kBoth, kUp, kDown };
 
@@ -58,6 +58,5 @@ struct Parsed {
 Parsed parse_options(int argc, char** argv);
 
 std::string_view name_of(Mode mode);
-std::string_view name_of(Transport transport);
 
 }  // namespace turnpike::load
