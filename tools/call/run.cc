@@ -1,0 +1,167 @@
+#include "tools/call/run.h"
+
+#include <netdb.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+#include "net/interfaces.h"
+#include "net/sockaddr.h"
+
+namespace turnpike::call {
+namespace {
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr Duration kLongestTurn = milliseconds{50};
+constexpr std::size_t kMaxHosts = 4;
+
+volatile std::sig_atomic_t signals_seen = 0;
+
+// Addresses for host candidates: what reaches the server is enough, so of loopback only itself.
+std::vector<IpAddress> host_addresses(const Options& options, const Address& server) {
+  if (options.from) return {*options.from};
+  if (server.ip.is_loopback()) return {IpAddress::loopback(server.family())};
+  std::vector<IpAddress> found;
+  for (const net::InterfaceAddress& address : net::interface_addresses()) {
+    if (address.ip.is_loopback() || address.link_local || found.size() == kMaxHosts) continue;
+    found.push_back(address.ip);
+  }
+  return found;
+}
+
+Expected<load::TlsContext> tls_context(const Options& options) {
+  if (options.verify_tls) return load::make_verifying_tls_context(options.ca_file);
+  return load::make_tls_context();
+}
+
+}  // namespace
+
+void hang_up_on_signals() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { signals_seen = signals_seen + 1; };
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+std::optional<IpAddress> Resolver::resolve(const std::string& host) {
+  if (const auto literal = IpAddress::parse(host)) return literal;
+  const auto known = known_.find(host);
+  if (known != known_.end()) return known->second;
+  addrinfo wish{};
+  wish.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  std::optional<IpAddress> ip;
+  if (::getaddrinfo(host.c_str(), nullptr, &wish, &found) == 0) {
+    ip = net::from_sockaddr(found->ai_addr).ip;
+    ::freeaddrinfo(found);
+  }
+  known_[host] = ip;
+  return ip;
+}
+
+Expected<Totals> Run::run(const Options& options) {
+  Loop loop;
+  SystemRandom random;
+  Resolver resolver;
+  const load::Payloads payloads;
+  const auto ip = resolver.resolve(options.server.host);
+  if (!ip) return failure("--server names a host that is not known: " + options.server.host);
+  const auto context = tls_context(options);
+  if (!context) return unexpected(context.error());
+  const auto identity = media::Identity::create();
+  if (identity == nullptr) return failure("no key can be made");
+  Services services{loop, random, options, *identity, resolver, payloads};
+  services.tls = context->get();
+  services.web.address = {*ip, options.server.port};
+  services.web.from = services.from(services.web.address);
+  services.web.authority = options.server.authority;
+  if (options.server.tls) services.web.context = context->get();
+  if (options.verify_tls) services.web.name = options.server.host;
+  services.hosts = host_addresses(options, services.web.address);
+  Run run(services, options);
+  while (run.begun_ < options.calls || !run.calls_.empty()) {
+    const std::uint64_t now = Loop::now_ns();
+    if (signals_seen > 1) break;
+    if (signals_seen > 0) {
+      run.begun_ = options.calls;
+      for (const auto& call : run.calls_) call->hang_up();
+    }
+    run.begin_due(now);
+    loop.turn(kLongestTurn);
+    run.collect();
+    run.end_second(now);
+    run.show(now);
+  }
+  run.end_second(UINT64_MAX);
+  return run.totals_;
+}
+
+Run::Run(const Services& services, const Options& options)
+    : services_(services),
+      options_(options),
+      desk_(services),
+      room_prefix_("turnpike-call-" + services.random.token(9) + "-"),
+      started_at_(Loop::now_ns()),
+      next_second_(started_at_ + kSecond) {
+  // Packets of another process in the same room are not to be taken for our own.
+  if (!options.join.empty()) flow_base_ = services.random.u32() & 0x0fff'ffffu;
+}
+
+void Run::begin_due(std::uint64_t now) {
+  const double passed = static_cast<double>(now - started_at_) / static_cast<double>(kSecond);
+  while (begun_ < options_.calls && begun_ <= passed * options_.rate) {
+    const bool guest = !options_.join.empty();
+    const unsigned number = ++begun_;
+    const std::string room = guest ? options_.join : room_prefix_ + std::to_string(number);
+    Call::Place place{.number = number, .room = room, .guest = guest, .flow = flow_base_ + number};
+    calls_.emplace_back(new Call(services_, *this, std::move(place)));
+    desk_.ask(room, [this, number](const Expected<Desk::Pass>& pass) {
+      for (const auto& call : calls_) {
+        if (call->number() != number) continue;
+        if (pass) return call->start(*pass);
+        return call->refuse(pass.error().message);
+      }
+    });
+  }
+}
+
+void Run::collect() {
+  std::erase_if(calls_, [&](const std::unique_ptr<Call>& call) {
+    if (call->state() != Call::State::kOver) return false;
+    sent_ += call->sent();
+    received_ += call->received();
+    totals_.add(call->record());
+    return true;
+  });
+}
+
+void Run::end_second(std::uint64_t now) {
+  if (now < next_second_) return;
+  next_second_ += kSecond;
+  unsigned talking = 0;
+  std::uint64_t sent = sent_, received = received_;
+  for (const auto& call : calls_) {
+    talking += call->state() == Call::State::kTalking;
+    sent += call->sent();
+    received += call->received();
+  }
+  totals_.end_second(talking, sent, received);
+}
+
+void Run::show(std::uint64_t now) {
+  unsigned talking = 0, setting_up = 0;
+  for (const auto& call : calls_) {
+    talking += call->state() == Call::State::kTalking;
+    setting_up += call->state() == Call::State::kSettingUp;
+  }
+  const Second last = totals_.seconds().empty() ? Second{} : totals_.seconds().back();
+  line_.show(now,
+             "%.0f s: %u setting up, %u talking, %u done, %u failed; %llu packets/s, "
+             "one way p99 %.1f ms",
+             static_cast<double>(now - started_at_) / static_cast<double>(kSecond), setting_up,
+             talking, totals_.calls() - totals_.failed(), totals_.failed(),
+             static_cast<unsigned long long>(last.received), last.delay_p99_ms);
+}
+
+}  // namespace turnpike::call
