@@ -87,6 +87,7 @@ class DtlsTransport final : private dtls::Output {
   State state_ = State::kNew;
   MonoTime give_up_at_ = MonoTime::never();
   MonoTime next_ = MonoTime::never();
+  std::array<std::uint8_t, dtls::kMaxPayload> received_;
 };
 
 }  // namespace turnpike::media

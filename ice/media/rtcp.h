@@ -92,8 +92,8 @@ bool write_full_intra_request(Writer& out, const FullIntraRequest& request);
 bool write_nack(Writer& out, const Nack& nack);
 bool write_bitrate_estimate(Writer& out, const BitrateEstimate& estimate);
 
-// Seconds since 1900 and their fraction. A wall clock has whole seconds; the monotonic one tells
-// what is between, and only differences matter to anybody.
-std::uint64_t ntp_of(Tick now);
+// Seconds and their fraction, as NTP writes them. They are counted from the start of the monotonic
+// clock: only differences matter to anybody (RFC 3550 section 4), and those are right this way.
+std::uint64_t ntp_of(MonoTime now);
 
 }  // namespace turnpike::media

@@ -48,7 +48,6 @@ class InboundStream {
   bool update_sequence(std::uint16_t sequence);
   void restart_sequence(std::uint16_t sequence);
   void update_jitter(MonoTime now, std::uint32_t timestamp);
-  void count();
 
   InboundStatistics statistics_;
   bool begun_ = false;
@@ -56,11 +55,10 @@ class InboundStream {
   std::uint32_t cycles_ = 0;
   std::uint16_t max_sequence_ = 0;
   std::optional<std::uint16_t> suspect_;  // the next one of a sequence that may have begun anew
-  std::uint64_t received_ = 0;            // of this sequence
   std::uint64_t expected_before_ = 0;     // of the sequences before
   std::uint64_t expected_at_report_ = 0;
   std::uint64_t packets_at_report_ = 0;
-  std::optional<std::int64_t> transit_;
+  std::optional<std::uint32_t> transit_;
   std::uint32_t scaled_jitter_ = 0;  // sixteen times, A.8
   std::uint32_t last_report_ = 0;
   MonoTime last_report_at_;
@@ -82,8 +80,8 @@ class OutboundStream {
   OutboundStream(std::uint32_t ssrc, std::uint32_t clock_rate);
 
   void on_packet(MonoTime now, const RtpPacket& packet);
-  SenderReport report(Tick now);  // without blocks
-  void on_report(Tick now, const ReportBlock& block);
+  SenderReport report(MonoTime now);  // without blocks
+  void on_report(MonoTime now, const ReportBlock& block);
   bool sent_since_report() const { return sent_since_report_; }
   void set_clock_rate(std::uint32_t clock_rate) { clock_rate_ = clock_rate; }
 

@@ -11,8 +11,9 @@
 //   ...on_connected       send_rtp, send_rtcp; channels open themselves from then on
 //
 // set_remote() and start() come in any order; DTLS begins with the second of them, and what the
-// peer sends before set_remote() is not kept, for it will be repeated. Channels can be opened from
-// the beginning. After each call next_deadline() may have changed.
+// peer sends before that is not kept, for it will be repeated. Channels can be opened as soon as
+// set_remote() has told who is DTLS client, on which their numbers depend. After each call
+// next_deadline() may have changed.
 //
 // Inside on_rtp, on_rtcp and every on_channel_* the session may be sent through (send_rtp,
 // send_rtcp, send_message, open_channel, close_channel): an echo is one line. Inside
@@ -55,8 +56,6 @@ std::optional<DtlsRole> dtls_role(Setup ours, Setup theirs);
 
 using ChannelId = std::uint16_t;  // the SCTP stream
 enum class MessageKind : std::uint8_t { kText, kBinary };
-
-class Channels;
 
 class Session final : private DtlsTransport::Owner {
  public:
@@ -133,8 +132,8 @@ class Session final : private DtlsTransport::Owner {
   // A compound in the clear: PLI, NACK... Reports are the session's own business.
   bool send_rtcp(Tick now, ByteView compound);
 
-  // Nothing: too many, a bad number, or a label too long. on_channel_open() follows when the other
-  // side knows of it; send_message() works from on_connected on.
+  // Nothing: before set_remote(), no channels there, too many, a bad number, or a label too long.
+  // on_channel_open() follows when the other side knows of it.
   std::optional<ChannelId> open_channel(Tick now, const ChannelOptions& options);
   // False: no such channel, too long for the other side, or no room (on_channels_writable()).
   bool send_message(Tick now, ChannelId id, MessageKind kind, ByteView message);
@@ -145,7 +144,7 @@ class Session final : private DtlsTransport::Owner {
   std::vector<InboundStatistics> inbound() const;
   std::vector<OutboundStatistics> outbound() const;
   struct Counters {
-    SrtpCounters srtp, srtcp;
+    SrtpCounters srtp;                    // and SRTCP
     std::uint64_t ignored_datagrams = 0;  // neither DTLS nor RTP, or before its time
     std::uint64_t malformed = 0;          // authentic, and yet no RTP or RTCP
     std::uint64_t streams_refused = 0;    // packets of SSRCs beyond kMaxStreams
@@ -167,6 +166,9 @@ class Session final : private DtlsTransport::Owner {
   void on_srtcp(ByteView datagram);
   void take_reports(ByteView compound);
   void take_blocks(const std::vector<ReportBlock>& blocks);
+  std::vector<ReportBlock> make_blocks();
+  void connect_channels();
+  bool may_receive_rtcp_of(std::uint32_t ssrc) const;
   void send_reports();
   void plan_report();
   std::uint32_t clock_rate_of(std::uint8_t payload_type) const {
@@ -186,19 +188,22 @@ class Session final : private DtlsTransport::Owner {
   std::unique_ptr<DtlsTransport> dtls_;
   std::optional<SrtpProfile> profile_;
   std::optional<SrtpStream> sending_, receiving_;
-  std::unique_ptr<Channels> channels_;
+  struct Data;  // the channels
+  std::unique_ptr<Data> data_;
 
   std::array<std::uint32_t, 128> clock_rates_{};
   std::vector<InboundStream> inbound_;
   std::vector<OutboundStream> outbound_;
+  std::vector<std::uint32_t> rtcp_senders_;  // whose RTCP was authentic: libsrtp keeps each
   std::optional<Duration> round_trip_;
   std::uint32_t own_ssrc_;
   MonoTime next_report_ = MonoTime::never();
   std::uint64_t ignored_datagrams_ = 0;
   std::uint64_t malformed_ = 0;
   std::uint64_t streams_refused_ = 0;
-  std::array<std::uint8_t, kMaxDatagram> incoming_;
-  std::array<std::uint8_t, kMaxDatagram> outgoing_;
+  // libsrtp works on words.
+  alignas(8) std::array<std::uint8_t, kMaxDatagram> incoming_;
+  alignas(8) std::array<std::uint8_t, kMaxDatagram> outgoing_;
 };
 
 // What a session has to know of a description that supports() accepts, when `ours` is what our own
