@@ -1,7 +1,7 @@
 // What turnpike-call understands on its command line, and what it says of the rest.
 #include <gtest/gtest.h>
 
-#include <initializer_list>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -10,7 +10,7 @@
 namespace turnpike::call {
 namespace {
 
-Parsed parse(std::initializer_list<const char*> words) {
+Parsed parse(const std::vector<const char*>& words) {
   std::vector<const char*> arguments{"turnpike-call", "--server", "http://127.0.0.1:3478"};
   arguments.insert(arguments.end(), words);
   return parse_options(static_cast<int>(arguments.size()), arguments.data());
@@ -96,21 +96,20 @@ TEST(CallOptions, TakeTheWholeCommandLine) {
 }
 
 TEST(CallOptions, RefuseContradictionsWithOneSentence) {
-  const std::vector<std::initializer_list<const char*>> mistakes = {
-      {"--key", "a", "--invitation", "b"},
-      {"--invitation", "b"},
-      {"--join", "room", "--calls", "2"},
-      {"--ca", "file", "--no-verify-tls"},
-      {"--username", "u"},
-      {"--key", "with blank"},
-      {"--duration", "1x"},
-      {"--from", "here"},
-      {"--ice-server", "http://a"}};
+  const std::vector<std::vector<const char*>> mistakes = {{"--key", "a", "--invitation", "b"},
+                                                          {"--invitation", "b"},
+                                                          {"--join", "room", "--calls", "2"},
+                                                          {"--ca", "file", "--no-verify-tls"},
+                                                          {"--username", "u"},
+                                                          {"--key", "with blank"},
+                                                          {"--duration", "1x"},
+                                                          {"--from", "here"},
+                                                          {"--ice-server", "http://a"}};
   for (const auto& words : mistakes) {
     testing::internal::CaptureStderr();
     const Parsed parsed = parse(words);
     const std::string told = testing::internal::GetCapturedStderr();
-    EXPECT_FALSE(parsed.options) << *words.begin();
+    EXPECT_FALSE(parsed.options) << words.front();
     EXPECT_EQ(parsed.exit_code, kExitMistake);
     EXPECT_TRUE(told.starts_with("turnpike-call: ")) << told;
     EXPECT_EQ(std::count(told.begin(), told.end(), '\n'), 1) << told;

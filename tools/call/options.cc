@@ -14,17 +14,18 @@ using ice::Gatherer;
 constexpr const char* kAbout =
     R"(Makes whole calls through a server and says how good they are.
 
-A call is two endpoints in one room. Each joins by signaling, gathers candidates with the iceServers
-that it is given, connects by ICE, agrees on keys by DTLS-SRTP, and sends audio as Opus would (160
-bytes every 20 ms) and video as VP8 would (30 frames a second); every packet that arrives is verified.
-One process drives hundreds of calls. Load only servers of your own.
+A call is two endpoints in one room. Each joins by signaling, gathers candidates with the
+iceServers that it is given, connects by ICE, agrees on keys by DTLS-SRTP, and sends audio as Opus
+would (160 bytes every 20 ms) and video as VP8 would (30 frames a second); every packet that
+arrives is verified. One process drives hundreds of calls. Load only servers of your own.
 
-With --join one endpoint alone enters a room and talks with whoever is there: the server's own echo
-(--join echo), a browser, or another turnpike-call.)";
+With --join one endpoint alone enters a room and talks with whoever is there: the server's own
+echo (--join echo), a browser, or another turnpike-call.)";
 
 constexpr const char* kFooter = R"(
-Set-up is from connecting to the server until media has arrived at both sides. Delay is one way (with
---join: there and back). MOS is an estimate by the E-model (ITU-T G.107) from delay, jitter and loss of the audio.
+Set-up is from connecting to the server until media has arrived at both sides. Delay is one way
+(with --join: there and back). MOS is an estimate by the E-model (ITU-T G.107) from delay, jitter
+and loss of the audio.
 
 Exit codes: 0 no call failed; 1 some did (the causes are printed); 2 a mistake in the options.
 
