@@ -1,8 +1,10 @@
 """The relay from outside, with a client of our own: every transport, who may, who may not."""
 
 import contextlib
+import itertools
 import os
 import random
+import signal
 import socket
 import time
 import unittest
@@ -100,6 +102,43 @@ class Relaying(unittest.TestCase):
                             left.send(right.relayed, b"%06d" % number * 20)
                         for number in range(start, start + 20):
                             self.assertEqual(right.receive()[1], b"%06d" % number * 20)
+
+
+class ShortCuts(unittest.TestCase):
+    """Two clients of one server: no packet visits the kernel between them, whichever families and
+    transports they come over, whichever they relay, and whichever worker each of them has."""
+
+    def test_between_every_pair_of_transports_and_families(self):
+        ways = list(itertools.product(TRANSPORTS, ("127.0.0.1", "::1")))
+        with relay("--relay-ip", "::1", "--workers", "3", ips=["127.0.0.1", "::1"],
+                   tls=True) as server:
+            sent = 0
+            for family, one, other in itertools.product((1, 2), ways, ways):
+                with self.subTest(family=family, one=one, other=other), \
+                        self.client(server, *one) as left, self.client(server, *other) as right:
+                    left.allocate(family)
+                    right.allocate(family)
+                    left.permit(right.relayed)
+                    right.bind_channel(left.relayed)
+                    for number in range(3):
+                        left.send(right.relayed, b"to the right %d" % number)
+                        self.assertEqual(right.receive(),
+                                         (left.relayed, b"to the right %d" % number))
+                        right.send(left.relayed, b"to the left %d" % number)
+                        self.assertEqual(left.receive(),
+                                         (right.relayed, b"to the left %d" % number))
+                        sent += 2
+            server.process.send_signal(signal.SIGUSR1)
+            line = f"{sent} packets relayed to peers ({sent} of them to clients of ours)"
+            end = time.monotonic() + 5
+            while line not in server.log():
+                self.assertLess(time.monotonic(), end, server.log())
+                time.sleep(0.02)
+
+    @staticmethod
+    def client(server, transport, ip):
+        port = server.tls_port if transport == "tls" else server.port
+        return TurnClient((ip, port), transport, username=USER, password=PASSWORD)
 
 
 class Refusals(unittest.TestCase):
