@@ -12,7 +12,7 @@ namespace {
 
 Parsed parse(const std::vector<const char*>& words) {
   std::vector<const char*> arguments{"turnpike-call", "--server", "http://127.0.0.1:3478"};
-  arguments.insert(arguments.end(), words);
+  arguments.insert(arguments.end(), words.begin(), words.end());
   return parse_options(static_cast<int>(arguments.size()), arguments.data());
 }
 
