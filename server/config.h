@@ -18,6 +18,9 @@ namespace turnpike::server {
 
 inline constexpr std::uint32_t kMaxWorkers = 256;
 inline constexpr std::uint32_t kMaxLobbySize = 1024;
+inline constexpr std::uint32_t kMaxEchoes = 256;
+inline constexpr std::uint32_t kLeastEchoTime = 5;  // seconds, both
+inline constexpr std::uint32_t kMostEchoTime = 3600;
 inline constexpr std::size_t kMaxRoomKeys = 8;  // of --room-jwt, and of --room-key
 
 struct ExternalIp {
@@ -87,6 +90,9 @@ struct Config {
   std::vector<std::string> room_jwt_keys;   // HS256 secrets and ES256 public keys (PEM)
   std::vector<std::string> room_passwords;  // neither: rooms need no token
   std::uint32_t lobby_size = 32;
+  bool echo = true;              // the endpoint in the room "echo"
+  std::uint32_t echo_max = 8;    // guests at once
+  std::uint32_t echo_time = 300;  // seconds, of one guest
   std::vector<IpRange> trusted_proxies;
   std::uint32_t workers = 0;  // 0: the CPUs that affinity and cgroup allow
   std::string static_dir;

@@ -229,6 +229,16 @@ constexpr std::array kOptions = {
            "Sockets that may be together where nobody names a room: the bare address of the plain "
            "WebSocket relay and of the Socket.IO broadcast.",
            set_number<&Config::lobby_size, 2, kMaxLobbySize>},
+    Option{"no-echo", "", kRooms, kFlag, kPublic, "no-echo", "",
+           "No echo endpoint: the member of the room \"echo\" that returns media and data, so that "
+           "one person alone can try the way to this server and back.",
+           set_switch<&Config::echo, false>},
+    Option{"echo-max", "N", kRooms, kOnce, kPublic, "echo-max", "8",
+           "Guests that have an echo at once, with 2.5 Mbit/s each; 2 of one address.",
+           set_number<&Config::echo_max, 1, kMaxEchoes>},
+    Option{"echo-time", "SECONDS", kRooms, kOnce, kPublic, "echo-time", "300",
+           "How long a guest has an echo.",
+           set_number<&Config::echo_time, kLeastEchoTime, kMostEchoTime>},
     Option{"cert", "FILE", kTls, kOnce, kPublic, "cert", "",
            "Certificate chain (PEM). Without it there is no TLS and no turns: URL.",
            set_path<&Config::certificate_file>},

@@ -120,8 +120,11 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
                      ? nullptr
                      : std::make_unique<SharedBandwidth>(plan.config.bps_capacity, plan.workers)),
       stop_requested_(main_loop_, [this] { stop(); }) {
+  echo_ = EchoDoor::open({plan_, main_loop_, relays_, random_});
+  signaling::Settings settings = signaling_settings(plan_, bound_);
+  if (echo_) settings.echo = &echo_->desk();
   service_ = std::make_unique<signaling::Service>(
-      signaling_settings(plan_, bound_), random_,
+      std::move(settings), random_,
       [this](std::string_view name, WallTime until) { revoke(name, until); });
   const HubLoop::Wiring wiring{
       main_loop_, shares_main_loop() ? HubLoop::Sharing::kWithRelay : HubLoop::Sharing::kOwnLoop,
@@ -151,6 +154,7 @@ Runtime::~Runtime() = default;
 
 void Runtime::serve() {
   for (const auto& worker : workers_) worker->start();
+  if (echo_) echo_->start();
   for (const auto& loop : worker_loops_) {
     threads_.emplace_back([running = loop.get()] { running->run(); });
   }
@@ -170,6 +174,7 @@ void Runtime::stop() {
       if (own != nullptr) own->stop();
     });
   }
+  if (echo_) echo_->shut_down();
   hub_->shut_down([this] { main_loop_.stop(); });
 }
 

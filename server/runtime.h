@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "net/loop.h"
 #include "server/banner.h"
+#include "server/echo_door.h"
 #include "server/hub_loop.h"
 #include "server/plan.h"
 #include "server/shared_bandwidth.h"
@@ -75,6 +76,7 @@ class Runtime {
   net::Loop main_loop_;
   std::vector<std::unique_ptr<net::Loop>> worker_loops_;
   net::Async stop_requested_;
+  std::unique_ptr<EchoDoor> echo_;  // nullptr: there is none
   std::unique_ptr<signaling::Service> service_;
   std::unique_ptr<HubLoop> hub_;
   std::vector<std::unique_ptr<Worker>> workers_;

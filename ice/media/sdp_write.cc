@@ -82,7 +82,10 @@ void write_section(Lines& out, const MediaSection& section, bool trickle) {
   const bool data = section.kind == MediaKind::kData;
   std::string formats;
   for (const Codec& codec : section.codecs) formats += " " + std::to_string(codec.payload_type);
+  // aiortc writes and expects the form before RFC 8841, which has the port as a format.
+  const bool before_8841 = data && section.protocol == "DTLS/SCTP";
   if (data) formats = " webrtc-datachannel";
+  if (before_8841) formats = " " + std::to_string(section.sctp_port);
   if (formats.empty()) formats = " 0";
   const std::string_view port = section.rejected || section.bundle_only ? "0" : kDiscardPort;
   out.add("m=", section.media, " ", port, " ", section.protocol, formats);
@@ -95,7 +98,9 @@ void write_section(Lines& out, const MediaSection& section, bool trickle) {
   if (section.bundle_only) out.add("a=bundle-only");
   write_transport(out, section, trickle);
   if (data) {
-    out.add("a=sctp-port:", std::uint64_t{section.sctp_port});
+    const std::uint64_t sctp_port{section.sctp_port};
+    if (before_8841) out.add("a=sctpmap:", sctp_port, " webrtc-datachannel 65535");
+    if (!before_8841) out.add("a=sctp-port:", sctp_port);
     out.add("a=max-message-size:", section.max_message_size);
     return;
   }

@@ -13,6 +13,7 @@ import "./pages_test.js";
 import "./relay_test.js";
 import "./paths_test.js";
 import "./call_test.js";
+import "./echo_test.js";
 import "./trouble_test.js";
 import "./pictures_test.js";
 import "./tutorials_test.js";

@@ -122,8 +122,8 @@ export class Turnpike {
       "--state-dir": join(this.#folder, "state"),
       ...this.#options,
     };
-    const words = Object.entries(options).flatMap(
-      ([name, value]) => [value].flat().flatMap((one) => [name, String(one)]));
+    const words = Object.entries(options).flatMap(([name, value]) =>
+      [value].flat().flatMap((one) => (one === true ? [name] : [name, String(one)])));
     this.#process = spawn(binaryPath(), words, {
       stdio: ["ignore", "pipe", "pipe"],
       env: plainEnvironment(),

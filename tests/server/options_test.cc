@@ -220,6 +220,21 @@ TEST(CommandLine, WhoMayEnterRoomsReachesItsFields) {
   EXPECT_EQ(Config{}.lobby_size, 32u);
 }
 
+TEST(CommandLine, TheEchoIsThereInBoundsAndCanBeTurnedOff) {
+  const Config plain = config_of({});
+  EXPECT_TRUE(plain.echo);
+  EXPECT_EQ(plain.echo_max, 8u);
+  EXPECT_EQ(plain.echo_time, 300u);
+  EXPECT_FALSE(config_of({"--no-echo"}).echo);
+  const Config config = config_of({"--echo-max", "3", "--echo-time", "60"});
+  EXPECT_EQ(config.echo_max, 3u);
+  EXPECT_EQ(config.echo_time, 60u);
+  EXPECT_THAT(refusal({"--echo-max", "0"}), HasSubstr("1 to 256"));
+  EXPECT_THAT(refusal({"--echo-max", "257"}), HasSubstr("1 to 256"));
+  EXPECT_THAT(refusal({"--echo-time", "4"}), HasSubstr("5 to 3600"));
+  EXPECT_THAT(refusal({"--echo-time", "3601"}), HasSubstr("5 to 3600"));
+}
+
 TEST(CommandLine, AFlagMayBeSwitchedOffInWords) {
   EXPECT_FALSE(config_of({"--open-rooms=false"}).open_rooms);
   EXPECT_FALSE(config_of({"--open-rooms=no"}, {"TURNPIKE_OPEN_ROOMS=1"}).open_rooms);
