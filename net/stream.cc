@@ -26,6 +26,19 @@ std::unique_ptr<Stream> Stream::accept(Loop& loop, int fd, const TlsContext* tls
   return adopt(loop, Released(std::move(state)));
 }
 
+std::unique_ptr<Stream> Stream::open(Loop& loop, int fd, const TlsClientContext* tls,
+                                     const std::string& host) {
+  auto state = std::make_unique<Released::State>();
+  state->fd = fd;
+  state->local = local_address_of(fd);
+  state->remote = remote_address_of(fd);
+  if (tls != nullptr) {
+    state->tls = TlsSession::create(*tls, fd, host);
+    CHECK(state->tls != nullptr);
+  }
+  return adopt(loop, Released(std::move(state)));
+}
+
 std::unique_ptr<Stream> Stream::adopt(Loop& loop, Released released) {
   std::unique_ptr<Released::State> state = released.take();
   CHECK(state != nullptr);
@@ -86,6 +99,8 @@ SocketStream::SocketStream(Loop& loop, const Released::State& state)
       fd_(state.fd),
       carried_(state.unread),
       ready_(state.tls == nullptr || SSL_is_init_finished(state.tls->ssl())) {
+  // A client speaks first.
+  if (!ready_ && SSL_is_server(state.tls->ssl()) == 0) read_waits_ = Io::kWantWrite;
   queue_.append(pool_.chunks(), state.unsent);
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/address.h"
@@ -16,6 +17,7 @@
 
 namespace turnpike::net {
 
+class TlsClientContext;
 class TlsContext;
 
 class Stream {
@@ -48,6 +50,10 @@ class Stream {
 
   // Takes the descriptor over. With a context the TLS handshake starts (server side).
   static std::unique_ptr<Stream> accept(Loop& loop, int fd, const TlsContext* tls);
+  // The other way round: a connection that TcpConnector has made to `host`. With a context the TLS
+  // handshake starts, and the certificate must be for that name or address.
+  static std::unique_ptr<Stream> open(Loop& loop, int fd, const TlsClientContext* tls,
+                                      const std::string& host);
   static std::unique_ptr<Stream> adopt(Loop& loop, Released released);
   virtual ~Stream() = default;  // closes the descriptor without waiting
 
@@ -79,6 +85,8 @@ class Stream {
 
   virtual bool secure() const = 0;
   virtual std::string_view alpn() const = 0;  // "" without TLS or without agreement
+  // After on_end(): what TLS did not like, for the operator; empty when it was something else.
+  virtual std::string_view tls_failure() const { return {}; }
   const Address& local() const { return local_; }
   const Address& remote() const { return remote_; }
   // Who is at the other end, when a load balancer in between has said so.

@@ -1,11 +1,14 @@
 #include "net/tls_session.h"
 
 #include <openssl/bio.h>
+#include <openssl/x509v3.h>
 
 #include <cerrno>
 
+#include "base/address.h"
 #include "base/check.h"
 #include "net/syscalls.h"
+#include "net/tls_client_context.h"
 #include "net/tls_context.h"
 
 namespace turnpike::net {
@@ -78,9 +81,9 @@ struct TlsSession::Method {
   }
 };
 
-std::unique_ptr<TlsSession> TlsSession::create(const TlsContext& context, int fd) {
+std::unique_ptr<TlsSession> TlsSession::create(SSL_CTX* context, int fd) {
   std::unique_ptr<TlsSession> session(new TlsSession(fd));
-  session->ssl_ = SSL_new(context.raw());
+  session->ssl_ = SSL_new(context);
   BIO* bio = BIO_new(Method::get());
   if (session->ssl_ == nullptr || bio == nullptr) {
     BIO_free(bio);
@@ -89,8 +92,33 @@ std::unique_ptr<TlsSession> TlsSession::create(const TlsContext& context, int fd
   BIO_set_data(bio, session.get());
   BIO_set_init(bio, 1);
   SSL_set_bio(session->ssl_, bio, bio);
-  SSL_set_accept_state(session->ssl_);
   return session;
+}
+
+std::unique_ptr<TlsSession> TlsSession::create(const TlsContext& context, int fd) {
+  auto session = create(context.raw(), fd);
+  if (session) SSL_set_accept_state(session->ssl_);
+  return session;
+}
+
+// RFC 9525 section 6.3: no common name, and a wildcard is a whole label. RFC 6066 section 3: an
+// address is no server name.
+std::unique_ptr<TlsSession> TlsSession::create(const TlsClientContext& context, int fd,
+                                               const std::string& host) {
+  auto session = create(context.raw(), fd);
+  if (!session) return nullptr;
+  SSL* ssl = session->ssl_;
+  SSL_set_connect_state(ssl);
+  if (const auto ip = IpAddress::parse(host)) {
+    const bool set =
+        X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), ip->bytes().data(), ip->bytes().size()) == 1;
+    return set ? std::move(session) : nullptr;
+  }
+  SSL_set_hostflags(ssl,
+                    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  const bool set =
+      SSL_set1_host(ssl, host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
+  return set ? std::move(session) : nullptr;
 }
 
 TlsSession::~TlsSession() { SSL_free(ssl_); }

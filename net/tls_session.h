@@ -7,15 +7,20 @@
 #include <openssl/ssl.h>
 
 #include <memory>
+#include <string>
 
 namespace turnpike::net {
 
+class TlsClientContext;
 class TlsContext;
 
 class TlsSession {
  public:
   // Server side. nullptr when there is no memory for it.
   static std::unique_ptr<TlsSession> create(const TlsContext& context, int fd);
+  // Client side: the certificate must be for this name or address. nullptr as above.
+  static std::unique_ptr<TlsSession> create(const TlsClientContext& context, int fd,
+                                            const std::string& host);
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
@@ -27,6 +32,7 @@ class TlsSession {
  private:
   struct Method;
   explicit TlsSession(int fd) : fd_(fd) {}
+  static std::unique_ptr<TlsSession> create(SSL_CTX* context, int fd);
 
   int fd_;
   bool known_empty_ = false;

@@ -7,6 +7,18 @@
 
 namespace turnpike::net {
 
+namespace {
+
+std::string reason_of_failure(const SSL* ssl) {
+  if (const long verdict = SSL_get_verify_result(ssl); verdict != X509_V_OK) {
+    return X509_verify_cert_error_string(verdict);
+  }
+  const char* reason = ERR_reason_error_string(ERR_peek_error());
+  return reason == nullptr ? "" : reason;
+}
+
+}  // namespace
+
 TlsStream::TlsStream(Loop& loop, std::unique_ptr<Released::State> state)
     : SocketStream(loop, *state), session_(std::move(state->tls)) {
   state->fd = -1;
@@ -75,6 +87,8 @@ TlsStream::Io TlsStream::outcome(int result) {
       break;
   }
   failed_ = true;
+  // Of servers' connections nobody asks, and strangers make them fail.
+  if (SSL_is_server(session_->ssl()) == 0) failure_ = reason_of_failure(session_->ssl());
   ERR_clear_error();
   return Io::kFailed;
 }

@@ -1,7 +1,8 @@
-// TlsStream: a Stream inside TLS, server side. Loop thread only.
+// TlsStream: a Stream inside TLS, of either side. Loop thread only.
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "net/socket_stream.h"
 #include "net/tls_session.h"
@@ -15,6 +16,7 @@ class TlsStream final : public SocketStream {
 
   bool secure() const override { return true; }
   std::string_view alpn() const override;
+  std::string_view tls_failure() const override { return failure_; }
 
  private:
   Io read_some(MutableBytes room, std::size_t& size) override;
@@ -31,6 +33,7 @@ class TlsStream final : public SocketStream {
 
   std::unique_ptr<TlsSession> session_;
   bool failed_ = false;
+  std::string failure_;
   Receiver::End end_of_failure_ = Receiver::End::kTlsFailed;
 };
 

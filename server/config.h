@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "server/hook_protocol.h"
 #include "turn/credentials.h"
 #include "turn/quota.h"
 #include "turn/relayed_addresses.h"
@@ -58,6 +59,13 @@ struct Config {
   bool oauth = false;
   std::string server_name;  // in access tokens; empty: the realm
   std::vector<turn::TokenKey> token_keys;
+  std::vector<std::string> turn_jwt_secrets;  // HS256: users' passwords are tokens
+  std::optional<HookUrl> auth_hook;
+  std::string auth_hook_ca;             // empty: the system's certificate authorities
+  std::string auth_hook_token;          // empty: none
+  std::uint32_t auth_hook_timeout = 5;  // seconds, these three
+  std::uint32_t auth_hook_cache = 300;
+  std::uint32_t auth_hook_stale = 600;
   std::uint32_t nonce_seconds = 600;
   bool strict_expiry = false;
   bool secure_stun = false;

@@ -75,6 +75,8 @@ class DtlsDoor final : public DtlsClients {
   void on_time(Tick now);
   MonoTime next_deadline() const { return wheel_.next(); }
   void close_all();
+  // Whether this session (Path::stream) is still there.
+  bool knows(std::uint64_t session) { return sessions_.find(SessionHandle::unpack(session)); }
 
   void to_client(const turn::Path& path, const turn::Parts& parts) override;
   void on_allocation(std::uint64_t session, Allocation allocation) override;

@@ -227,6 +227,14 @@ void FrontDoor::relay(Connection& connection, ByteView bytes) {
   if (complete) heard(connection);
 }
 
+void FrontDoor::bring(std::uint64_t stream, ByteView message) {
+  Connection* connection = connections_.find(ConnectionHandle::unpack(stream));
+  if (connection == nullptr || connection->protocol != Protocol::kTurn) return;
+  connection->framer.feed({});
+  owner_.on_stream_message(connection->path, message);
+  if (connection->departure) leave(*connection, message);
+}
+
 // Called from inside the relay's inputs, so the connection leaves when those are through.
 void FrontDoor::depart(std::uint64_t stream, const Departure& departure) {
   Connection* connection = connections_.find(ConnectionHandle::unpack(stream));

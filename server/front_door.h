@@ -91,6 +91,8 @@ class FrontDoor final : public StreamDirectory {
   void accept(int fd, PortKind kind);
   // A connection that another worker has taken for TURN already.
   void adopt(net::Stream::Released released);
+  // A message of this connection, if it is still there, that the relay could not answer before.
+  void bring(std::uint64_t stream, ByteView message);
   void on_time(Tick now);
   MonoTime next_deadline() const { return wheel_.next(); }
   void close_all();

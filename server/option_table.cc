@@ -197,6 +197,37 @@ constexpr std::array kOptions = {
     Option{"server-name", "NAME", kCredentials, kOnce, kPublic, "server-name", "the realm",
            "What access tokens call this server.",
            set_server_name},
+    Option{"auth-hook", "URL", kCredentials, kOnce, kPublic, "auth-hook", "",
+           "Ask this HTTP or HTTPS service about users that are not configured: it is sent JSON by "
+           "POST and answers with a password or a key.",
+           set_auth_hook},
+    Option{"auth-hook-ca", "FILE", kCredentials, kOnce, kPublic, "auth-hook-ca",
+           "the system's",
+           "Certificate authorities (PEM) that an https service must be certified by.",
+           set_path<&Config::auth_hook_ca>},
+    Option{"auth-hook-token", "TOKEN", kCredentials, kOnce, kSecret, "auth-hook-token", "",
+           "Sent to the service as Authorization: Bearer TOKEN, so that it knows who asks.",
+           set_auth_hook_token},
+    Option{"auth-hook-token-file", "FILE", kCredentials, kOnce, kPublic, "auth-hook-token", "",
+           "The same from a file.",
+           set_auth_hook_token_of_file},
+    Option{"auth-hook-timeout", "SECONDS", kCredentials, kOnce, kPublic, "auth-hook-timeout", "5",
+           "How long the service may take for an answer, 1 to 30.",
+           set_number<&Config::auth_hook_timeout, 1, 30>},
+    Option{"auth-hook-cache", "SECONDS", kCredentials, kOnce, kPublic, "auth-hook-cache", "300",
+           "How long an answer is good; the service may shorten it. That somebody is unknown is "
+           "remembered for 10 seconds at most.",
+           set_number<&Config::auth_hook_cache, 1, kMaxLifetime>},
+    Option{"auth-hook-stale", "SECONDS", kCredentials, kOnce, kPublic, "auth-hook-stale", "600",
+           "How much longer users are known while the service fails.",
+           set_number<&Config::auth_hook_stale, 0, kMaxLifetime>},
+    Option{"turn-jwt", "SECRET", kCredentials, kRepeatable, kSecret, "turn-jwt", "",
+           "Take a JWT signed with this secret (HS256, 32 bytes at least) for the password of a "
+           "relay user; the username is the token without its signature. Up to 8, for rotation.",
+           add_turn_jwt_secret},
+    Option{"turn-jwt-file", "FILE", kCredentials, kRepeatable, kPublic, "turn-jwt", "",
+           "The same from a file, one secret a line.",
+           add_turn_jwt_secrets_of_file},
     Option{"api-key", "KEY", kCredentials, kRepeatable, kSecret, "api-key",
            "generated, kept in the state directory",
            "Key with which a back end asks /api/ice for credentials.",
@@ -332,6 +363,19 @@ Expected<void> check_alternate_port(const Config& config) {
   return {};
 }
 
+Expected<void> check_auth_hook(const Config& config) {
+  const bool named = !config.auth_hook_ca.empty() || !config.auth_hook_token.empty();
+  if (named && !config.auth_hook) {
+    return failure(
+        fmt::format("{} is about the service of --auth-hook: pass its URL too",
+                    config.auth_hook_ca.empty() ? "--auth-hook-token" : "--auth-hook-ca"));
+  }
+  if (!config.auth_hook_ca.empty() && !config.auth_hook->tls) {
+    return failure("--auth-hook-ca is for https: the --auth-hook is plain http");
+  }
+  return {};
+}
+
 }  // namespace
 
 Expected<void> check_together(const Config& config) {
@@ -350,6 +394,7 @@ Expected<void> check_together(const Config& config) {
   if (config.rfc5780) {
     if (auto checked = check_alternate_port(config); !checked) return checked;
   }
+  if (auto checked = check_auth_hook(config); !checked) return checked;
   if (config.oauth && config.token_keys.empty()) {
     return failure("--oauth needs a key to open tokens with: pass --oauth-key KID:BASE64 too");
   }

@@ -8,6 +8,7 @@
 #include "base/aes_gcm.h"
 #include "base/digest.h"
 #include "server/secret_file.h"
+#include "signaling/jwt.h"
 #include "signaling/room_tokens.h"
 
 namespace turnpike::server {
@@ -380,6 +381,54 @@ Applied add_api_key(Config& config, std::string_view text) {
 
 Applied add_api_keys_of_file(Config& config, std::string_view path) {
   return add_file(config, path, "api-key-file", add_api_key);
+}
+
+Applied set_auth_hook(Config& config, std::string_view text) {
+  auto url = parse_hook_url(text);
+  if (!url) return unexpected(std::move(url.error()));
+  if (!IpAddress::parse(url->host) && !is_host_name(url->host)) {
+    return failure("expected a host name or an address before the path");
+  }
+  config.auth_hook = std::move(*url);
+  return {};
+}
+
+Applied set_auth_hook_token(Config& config, std::string_view text) {
+  const bool clean = std::all_of(text.begin(), text.end(), is_graphic);
+  if (text.empty() || text.size() > kMaxSecret || !clean) {
+    return failure("expected a token of printable ASCII without blanks, at most 1024 bytes");
+  }
+  if (!config.auth_hook_token.empty()) return failure("expected one token");
+  config.auth_hook_token = std::string(text);
+  return {};
+}
+
+Applied set_auth_hook_token_of_file(Config& config, std::string_view path) {
+  return add_file(config, path, "auth-hook-token-file", set_auth_hook_token);
+}
+
+Applied add_turn_jwt_secret(Config& config, std::string_view text) {
+  if (signaling::JwtKeys::is_pem(text)) {
+    return failure(
+        "expected a secret for HS256, not a key in PEM: the signature is part of the password, "
+        "which this server must be able to make itself");
+  }
+  if (text.size() > kMaxSecret) return failure("expected a secret of 32 to 1024 bytes");
+  if (auto tried = signaling::JwtKeys::make({std::string(text)}); !tried) {
+    return failure(
+        "expected a secret of at least 32 bytes, as HS256 demands (openssl rand -hex 32 makes a "
+        "good one)");
+  }
+  if (config.turn_jwt_secrets.size() == turn::Credentials::kMaxSharedSecrets) {
+    return failure(
+        fmt::format("expected at most {} secrets", turn::Credentials::kMaxSharedSecrets));
+  }
+  config.turn_jwt_secrets.emplace_back(text);
+  return {};
+}
+
+Applied add_turn_jwt_secrets_of_file(Config& config, std::string_view path) {
+  return add_file(config, path, "turn-jwt-file", add_turn_jwt_secret);
 }
 
 Applied add_room_jwt_key(Config& config, std::string_view text) {

@@ -73,6 +73,7 @@ class Planner {
   void choose_workers();
   stun::Behavior discovery(const turn::ExternalAddresses& external) const;
   void settle_turn();
+  Step settle_users();
   void settle_signaling();
   std::vector<IpAddress> own_addresses() const;
   void warn_of_open_doors();
@@ -97,6 +98,7 @@ Expected<Plan, StartError> Planner::make() {
   choose_workers();
   warn_of_open_doors();
   settle_turn();
+  if (step = settle_users(); !step) return unexpected(std::move(step.error()));
   settle_signaling();
   return std::move(plan_);
 }
@@ -389,7 +391,9 @@ void Planner::settle_turn() {
   source.users = config().users;
   source.shared_secrets = shared_secrets();
   source.separator = config().rest_separator;
-  source.announce_userhash = !config().users.empty() && config().shared_secrets.empty();
+  source.announce_userhash = !config().users.empty() && config().shared_secrets.empty() &&
+                             config().turn_jwt_secrets.empty() && !config().auth_hook;
+  source.offer_algorithms = !config().auth_hook;
   auto settings = std::make_shared<turn::Settings>(std::move(source));
   if (config().oauth) {
     settings->token_keys = turn::TokenKeys(
@@ -430,6 +434,34 @@ void Planner::settle_turn() {
   settings->unauthorized_replies_per_second = share(rate);
   settings->unauthorized_burst = share(2 * rate);
   plan_.turn = std::move(settings);
+}
+
+// Users that are not configured: holders of tokens, and those whom a service knows.
+Step Planner::settle_users() {
+  if (!config().turn_jwt_secrets.empty()) {
+    // Every secret was tried when the option was read.
+    auto keys = signaling::JwtKeys::make(config().turn_jwt_secrets);
+    CHECK(keys);
+    plan_.turn_jwt = std::make_shared<const signaling::JwtKeys>(std::move(*keys));
+  }
+  if (!config().auth_hook) return {};
+  HookClient::Settings hook;
+  hook.url = *config().auth_hook;
+  hook.token = config().auth_hook_token;
+  hook.realm = plan_.turn->credentials.realm();
+  hook.timeout = seconds(config().auth_hook_timeout);
+  if (hook.url.tls) {
+    auto tls = net::TlsClientContext::load(config().auth_hook_ca);
+    if (!tls) return refuse(kExitCertificate, "--auth-hook-ca: " + tls.error().message);
+    hook.tls = std::move(*tls);
+  } else {
+    const auto ip = IpAddress::parse(hook.url.host);
+    if (hook.url.host != "localhost" && !(ip && ip->is_loopback())) {
+      notice("--auth-hook: passwords come from {} unencrypted: use https", hook.url.host);
+    }
+  }
+  plan_.auth_hook = std::move(hook);
+  return {};
 }
 
 std::vector<IpAddress> Planner::own_addresses() const {

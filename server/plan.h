@@ -15,6 +15,8 @@
 #include "net/tls_context.h"
 #include "server/config.h"
 #include "server/external_addresses.h"
+#include "server/hook_client.h"
+#include "signaling/jwt.h"
 #include "signaling/settings.h"
 #include "turn/server.h"
 
@@ -51,6 +53,8 @@ struct Plan {
   std::shared_ptr<const net::TlsContext> tls;           // null: no TLS
   std::shared_ptr<const net::TlsContext> dtls_context;  // null: no DTLS
   std::shared_ptr<const turn::Settings> turn;
+  std::shared_ptr<const signaling::JwtKeys> turn_jwt;  // null: no --turn-jwt
+  std::optional<HookClient::Settings> auth_hook;       // none: no --auth-hook
   signaling::Settings signaling;
   std::uint32_t workers = 1;
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -136,6 +137,10 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
   const auto move_datagrams = [this](std::uint32_t worker, ForwardedDatagrams datagrams) {
     return worker < workers_.size() && workers_[worker]->post(std::move(datagrams));
   };
+  open_hook();
+  const HookAsker ask_hook = [this](HookQuestion question) {
+    return hook_->post(std::move(question));
+  };
   for (std::uint32_t i = 0; i < plan_.workers; ++i) boxes_.push_back(std::make_unique<ParcelBox>());
   for (std::uint32_t i = 0; i < plan_.workers; ++i) {
     if (!shares_main_loop()) worker_loops_.push_back(std::make_unique<net::Loop>());
@@ -143,7 +148,7 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
     workers_.push_back(std::make_unique<Worker>(
         i, loop, std::move(sockets[i]),
         Worker::Shared{plan_, relays_, reservations_, quota_, random_, boxes_, tcp_relays_.get(),
-                       bandwidth_.get(), move_stream, move_datagrams},
+                       bandwidth_.get(), hook_cache_.get(), ask_hook, move_stream, move_datagrams},
         [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
           take_http(std::move(stream), unread);
         }));
@@ -175,6 +180,7 @@ void Runtime::stop() {
     });
   }
   if (echo_) echo_->shut_down();
+  if (hook_) hook_->shut_down();
   hub_->shut_down([this] { main_loop_.stop(); });
 }
 
@@ -184,6 +190,27 @@ void Runtime::take_http(std::unique_ptr<net::Stream> stream, ByteView unread) {
   // Said once: whoever overloads us shall not fill the log as well.
   if (connections_refused_.fetch_add(1, std::memory_order_relaxed) == 0) {
     log::warning("signaling is overloaded: connections are being closed");
+  }
+}
+
+// One client for all workers: the service sees few connections, and each user asked about once.
+void Runtime::open_hook() {
+  if (!plan_.auth_hook) return;
+  HookCache::Limits limits;
+  limits.known = seconds(plan_.config.auth_hook_cache);
+  limits.unknown = std::min(limits.unknown, limits.known);
+  limits.stale = seconds(plan_.config.auth_hook_stale);
+  hook_cache_ = std::make_unique<HookCache>(limits);
+  hook_ = std::make_unique<HookClient>(main_loop_, *plan_.auth_hook,
+                                       [this](std::string_view username, const HookAnswer& answer) {
+                                         on_hook_settled(username, answer);
+                                       });
+}
+
+void Runtime::on_hook_settled(std::string_view username, const HookAnswer& answer) {
+  for (const std::uint32_t worker : hook_cache_->settle(username, answer, main_loop_.tick().mono)) {
+    // A full mailbox costs those who wait their answer; datagrams are sent again.
+    (void)workers_[worker]->post(HookSettled{std::string(username)});
   }
 }
 

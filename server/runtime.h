@@ -59,6 +59,8 @@ class Runtime {
   bool shares_main_loop() const { return plan_.workers == 1; }
   void take_http(std::unique_ptr<net::Stream> stream, ByteView unread);
   void revoke(std::string_view name, WallTime until);
+  void open_hook();
+  void on_hook_settled(std::string_view username, const HookAnswer& answer);
   void stop();
 
   const Plan plan_;
@@ -69,7 +71,8 @@ class Runtime {
   std::unique_ptr<SharedRelays> tcp_relays_;  // nullptr without --tcp-relay
   SharedReservations reservations_;
   SharedQuota quota_;
-  std::unique_ptr<SharedBandwidth> bandwidth_;         // null: unlimited
+  std::unique_ptr<SharedBandwidth> bandwidth_;  // null: unlimited
+  std::unique_ptr<HookCache> hook_cache_;
   std::vector<std::unique_ptr<ParcelBox>> boxes_;      // of the workers
   std::atomic<std::uint64_t> connections_refused_{0};  // by a hub that is overloaded
   // Loops outlive what lives on them.
@@ -79,6 +82,7 @@ class Runtime {
   std::unique_ptr<EchoDoor> echo_;  // nullptr: there is none
   std::unique_ptr<signaling::Service> service_;
   std::unique_ptr<HubLoop> hub_;
+  std::unique_ptr<HookClient> hook_;  // null, with its cache, without --auth-hook
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
 };

@@ -19,6 +19,8 @@
 #include "net/udp_socket.h"
 #include "server/dtls_door.h"
 #include "server/front_door.h"
+#include "server/hook_desk.h"
+#include "server/jwt_users.h"
 #include "server/plan.h"
 #include "server/shared_quota.h"
 #include "server/shared_relays.h"
@@ -52,6 +54,11 @@ struct Revocation {
   WallTime until;
 };
 
+// The authorisation service has answered about this user, or has failed to.
+struct HookSettled {
+  std::string username;
+};
+
 class Worker final : private FrontDoor::Owner,
                      private DtlsDoor::Owner,
                      private net::RelaySockets::Receiver,
@@ -60,6 +67,7 @@ class Worker final : private FrontDoor::Owner,
   static constexpr std::size_t kMailboxCapacity = turn::kMaxRevokedNames;
   static constexpr std::size_t kMaxArrivals = 1024;
   static constexpr std::size_t kMaxForwarded = 4096;
+  static constexpr std::size_t kMaxSettled = 4096;
 
   // Outlives the worker.
   struct Shared {
@@ -71,6 +79,8 @@ class Worker final : private FrontDoor::Owner,
     const std::vector<std::unique_ptr<ParcelBox>>& boxes;  // one for each worker
     SharedRelays* tcp_relays = nullptr;                    // nullptr without --tcp-relay
     turn::BandwidthPool* bandwidth = nullptr;              // nullptr: no limit in total
+    HookCache* hook_cache = nullptr;                       // nullptr without --auth-hook
+    HookAsker ask_hook;
     StreamMover move_stream;
     DatagramMover move_datagrams;
   };
@@ -91,6 +101,8 @@ class Worker final : private FrontDoor::Owner,
   [[nodiscard]] bool post(ForwardedDatagrams datagrams) {
     return forwarded_.post(std::move(datagrams));
   }
+  // Any thread: what the authorisation service has answered about is in the cache.
+  [[nodiscard]] bool post(HookSettled settled) { return settled_.post(std::move(settled)); }
   // Any thread: ends every allocation and connection, then calls `stopped` on the loop's thread.
   void request_stop(std::function<void()> stopped);
 
@@ -132,6 +144,7 @@ class Worker final : private FrontDoor::Owner,
   void on_relay_error(std::uint64_t owner, const Address& to, const IcmpError& error) override;
   void on_time();
   void on_mail();
+  void bring_again(std::string_view username);
   void on_parcels();
   void on_stop();
   void flush();
@@ -148,6 +161,8 @@ class Worker final : private FrontDoor::Owner,
   std::unique_ptr<DtlsDoor> dtls_door_;  // nullptr without --dtls
   ShortCuts short_cuts_;
   TurnDriver driver_;
+  std::unique_ptr<HookDesk> hook_desk_;  // nullptr without --auth-hook
+  std::unique_ptr<JwtUsers> jwt_users_;  // nullptr without --turn-jwt
   turn::Server server_;
   net::LoopTimer timer_;
   net::Async mail_arrived_;
@@ -156,6 +171,7 @@ class Worker final : private FrontDoor::Owner,
   Mailbox<Revocation> mailbox_;
   Mailbox<net::Stream::Released> arrivals_;
   Mailbox<ForwardedDatagrams> forwarded_;
+  Mailbox<HookSettled> settled_;
   Mailbox<std::function<void()>> stops_;
   WorkerSockets sockets_;
   std::vector<std::unique_ptr<UdpDoor>> udp_doors_;

@@ -6,6 +6,8 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "signaling/http_pieces.h"
+#include "signaling/http_response.h"
 
 namespace turnpike::signaling::http {
 
@@ -15,17 +17,9 @@ using State = RequestParser::State;
 
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c = lower(c);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 std::string lower(std::string_view text) {
   std::string result(text);
-  for (char& c : result) c = lower(c);
+  for (char& c : result) c = http::lower(c);
   return result;
 }
 
@@ -135,181 +129,57 @@ class Grammar final : public beast::http::basic_parser<true> {
   const BodyLimits* limits_;
 };
 
-// Looks at every byte of a head once, as it comes: finds its end and refuses what line based and
-// byte based parsers read differently (a CR or LF alone, folded lines, control characters).
-class HeadScanner {
+// The same for the head of a response.
+class ResponseGrammar final : public beast::http::basic_parser<false> {
  public:
-  enum class Verdict : std::uint8_t { kGoOn, kEnd, kSkipBlankLine, kRefuse };
+  explicit ResponseGrammar(std::size_t max_body) : max_body_(max_body) {}
 
-  unsigned status() const { return status_; }
-  bool in_blank_prefix() const { return line_ == 0 && column_ == 0; }
-
-  Verdict take(char c) {
-    if (++size_ > RequestParser::kMaxHead) return refuse(431);
-    if (after_cr_) {
-      if (c != '\n') return refuse(400);
-      after_cr_ = false;
-      return end_line();
-    }
-    if (c == '\r') {
-      after_cr_ = true;
-      return Verdict::kGoOn;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\t') || byte == 0x7f) return refuse(400);
-    if (line_ == 0) return in_request_line(c);
-    if (column_++ == 0 && (c == ' ' || c == '\t')) return refuse(400);
-    return Verdict::kGoOn;
-  }
+  ReceivedResponse response;
+  std::string_view problem;
+  bool is_chunked = false;
+  std::optional<std::size_t> content_length;
 
  private:
-  Verdict refuse(unsigned status) {
-    status_ = status;
-    return Verdict::kRefuse;
-  }
-  Verdict end_line() {
-    const bool blank = column_ == 0;
-    column_ = 0;
-    if (!blank) {
-      ++line_;
-      return Verdict::kGoOn;
-    }
-    if (line_ > 0) return Verdict::kEnd;
-    size_ = 0;
-    if (++blank_lines_ > RequestParser::kMaxBlankLines) return refuse(400);
-    return Verdict::kSkipBlankLine;
-  }
-  Verdict in_request_line(char c) {
-    ++column_;
-    if (c == ' ') {
-      if (++blanks_ > 2) return refuse(400);
-      return Verdict::kGoOn;
-    }
-    if (blanks_ == 0 && ++method_ > RequestParser::kMaxMethod) return refuse(400);
-    if (blanks_ == 1 && ++target_ > RequestParser::kMaxTarget) return refuse(414);
-    return Verdict::kGoOn;
-  }
+  using string_view = beast::string_view;
 
-  std::size_t size_ = 0;
-  std::size_t line_ = 0;
-  std::size_t column_ = 0;
-  std::size_t method_ = 0;
-  std::size_t target_ = 0;
-  std::size_t blanks_ = 0;
-  std::size_t blank_lines_ = 0;
-  bool after_cr_ = false;
-  unsigned status_ = 400;
-};
-
-// A chunked body (RFC 9112 section 7.1), byte by byte:
-//
-//    chunk-size [ ";" extension ] CRLF data CRLF ... "0" [ ";" extension ] CRLF CRLF
-//
-// Extensions are skipped; a trailer is refused, nobody here asked for one.
-class ChunkDecoder {
- public:
-  enum class Verdict : std::uint8_t { kGoOn, kEnd, kRefuse };
-
-  void limit(std::size_t body) { max_body_ = body; }
-  unsigned status() const { return status_; }
-
-  // Takes from the front of `bytes`; data goes to `body`.
-  Verdict take(ByteView& bytes, std::string& body) {
-    while (!bytes.empty()) {
-      if (at_ == At::kData) {
-        take_data(bytes, body);
-        continue;
-      }
-      const char c = static_cast<char>(bytes.front());
-      bytes = bytes.subspan(1);
-      if (++on_wire_ > RequestParser::kMaxChunkedFactor * max_body_) return refuse(413);
-      const Verdict verdict = take_framing(c, body.size());
-      if (verdict != Verdict::kGoOn) return verdict;
+  void refuse(std::string_view why, ErrorCode& error) {
+    problem = why;
+    error = make_error_code(boost::system::errc::protocol_error);
+  }
+  void on_request_impl(beast::http::verb, string_view, string_view, int, ErrorCode&) override {}
+  void on_response_impl(int code, string_view, int version, ErrorCode& error) override {
+    response.status = static_cast<unsigned>(code);
+    if (version != 10 && version != 11) refuse(ResponseParser::kNotHttp, error);
+  }
+  void on_field_impl(beast::http::field, string_view name, string_view value,
+                     ErrorCode& error) override {
+    if (response.headers.size() >= RequestParser::kMaxHeaders) {
+      return refuse(ResponseParser::kTooLarge, error);
     }
-    return Verdict::kGoOn;
+    response.headers.push_back({lower({name.data(), name.size()}), {value.data(), value.size()}});
   }
+  void on_header_impl(ErrorCode& error) override {
+    response.keep_alive = keep_alive();
+    const auto codings = response.values("transfer-encoding");
+    const auto lengths = response.values("content-length");
+    if (codings.size() + lengths.size() > 1) return refuse(ResponseParser::kNotHttp, error);
+    is_chunked = !codings.empty();
+    if (is_chunked && !equals_ignoring_case(codings.front(), "chunked")) {
+      return refuse(ResponseParser::kNotHttp, error);
+    }
+    if (lengths.empty()) return;
+    const auto length = parse_decimal(lengths.front());
+    if (!length || !is_digits(lengths.front())) return refuse(ResponseParser::kNotHttp, error);
+    if (*length > max_body_) return refuse(ResponseParser::kTooLarge, error);
+    content_length = *length;
+  }
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, ErrorCode&) override {}
+  std::size_t on_body_impl(string_view, ErrorCode&) override { return 0; }
+  void on_chunk_header_impl(std::uint64_t, string_view, ErrorCode&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, string_view, ErrorCode&) override { return 0; }
+  void on_finish_impl(ErrorCode&) override {}
 
- private:
-  enum class At : std::uint8_t { kSize, kExtension, kLineEnd, kData, kDataCr, kDataLf, kCr, kLf };
-
-  Verdict refuse(unsigned status) {
-    status_ = status;
-    return Verdict::kRefuse;
-  }
-  Verdict expect(char c, char wanted, At then) {
-    if (c != wanted) return refuse(400);
-    at_ = then;
-    return Verdict::kGoOn;
-  }
-  void take_data(ByteView& bytes, std::string& body) {
-    const std::size_t count = std::min(left_, bytes.size());
-    body.append(as_text(bytes.first(count)));
-    bytes = bytes.subspan(count);
-    on_wire_ += count;
-    left_ -= count;
-    if (left_ == 0) at_ = At::kDataCr;
-  }
-  Verdict take_framing(char c, std::size_t body) {
-    switch (at_) {
-      case At::kSize:
-        return take_size(c);
-      case At::kExtension:
-        return take_extension(c);
-      case At::kLineEnd:
-        if (c != '\n') return refuse(400);
-        if (left_ > max_body_ - body) return refuse(413);
-        at_ = left_ > 0 ? At::kData : At::kCr;
-        line_ = 0;
-        digits_ = 0;
-        return Verdict::kGoOn;
-      case At::kData:
-        break;
-      case At::kDataCr:
-        return expect(c, '\r', At::kDataLf);
-      case At::kDataLf:
-        return expect(c, '\n', At::kSize);
-      case At::kCr:
-        return expect(c, '\r', At::kLf);
-      case At::kLf:
-        return c == '\n' ? Verdict::kEnd : refuse(400);
-    }
-    return refuse(400);
-  }
-  Verdict take_size(char c) {
-    constexpr std::size_t kMaxDigits = 8;
-    if (const int digit = hex_digit(c); digit >= 0) {
-      if (++digits_ > kMaxDigits) return refuse(400);
-      left_ = (digits_ == 1 ? 0 : left_) * 16 + static_cast<std::size_t>(digit);
-      return Verdict::kGoOn;
-    }
-    if (digits_ == 0) return refuse(400);
-    if (c == '\r') {
-      at_ = At::kLineEnd;
-    } else if (c == ';') {
-      at_ = At::kExtension;
-    } else {
-      return refuse(400);
-    }
-    return Verdict::kGoOn;
-  }
-  Verdict take_extension(char c) {
-    if (++line_ > RequestParser::kMaxChunkLine) return refuse(400);
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\r') {
-      at_ = At::kLineEnd;
-    } else if ((byte < 0x20 && c != '\t') || byte == 0x7f) {
-      return refuse(400);
-    }
-    return Verdict::kGoOn;
-  }
-
-  At at_ = At::kSize;
-  std::size_t max_body_ = RequestParser::kMaxBody;
-  std::size_t left_ = 0;
-  std::size_t digits_ = 0;
-  std::size_t line_ = 0;
-  std::size_t on_wire_ = 0;
-  unsigned status_ = 400;
+  const std::size_t max_body_;
 };
 
 unsigned status_of(const ErrorCode& error) {
@@ -432,6 +302,124 @@ bool RequestParser::untouched() const { return impl_->untouched(); }
 bool RequestParser::take_expectation() { return impl_->take_expectation(); }
 std::size_t RequestParser::buffered() const { return impl_->buffered(); }
 Request RequestParser::take() { return impl_->take(); }
+
+// --- ResponseParser ---
+
+struct ResponseParser::Impl {
+  explicit Impl(std::size_t most) : max_body(most) { chunks.limit(most); }
+
+  void fail(std::string_view why) {
+    state = State::kFailed;
+    failure = why;
+  }
+  void feed_head(ByteView& bytes) {
+    while (!bytes.empty()) {
+      const char c = static_cast<char>(bytes.front());
+      bytes = bytes.subspan(1);
+      head.push_back(c);
+      const auto verdict = scanner.take(c);
+      if (verdict == HeadScanner::Verdict::kEnd) return parse_head();
+      if (verdict != HeadScanner::Verdict::kGoOn) {
+        return fail(scanner.status() == 431 ? kTooLarge : kNotHttp);
+      }
+    }
+  }
+  void parse_head() {
+    ResponseGrammar grammar(max_body);
+    grammar.header_limit(RequestParser::kMaxHead);
+    grammar.body_limit(boost::none);  // judged above
+    ErrorCode error;
+    grammar.put(boost::asio::const_buffer(head.data(), head.size()), error);
+    head.clear();
+    if (!grammar.problem.empty()) return fail(grammar.problem);
+    if (error || !grammar.is_header_done()) return fail(kNotHttp);
+    const unsigned status = grammar.response.status;
+    if (status == 101) return fail(kNotHttp);
+    scanner = HeadScanner(HeadScanner::FirstLine::kStatus);
+    if (status < 200) {  // RFC 9110 section 15.2: the answer is still to come
+      if (++interim > kMaxInterim) fail(kNotHttp);
+      return;
+    }
+    response = std::move(grammar.response);
+    head_done = true;
+    is_chunked = grammar.is_chunked;
+    length = grammar.content_length;
+    if (status == 204 || status == 304) length = 0;
+    // RFC 9112 section 6.3: without a length the body goes on until the connection ends.
+    if (!is_chunked && !length) response.keep_alive = false;
+    if (!is_chunked && length == std::size_t{0}) state = State::kComplete;
+  }
+  void feed_body(ByteView& bytes) {
+    std::string& body = response.body;
+    const std::size_t count = length ? std::min(*length - body.size(), bytes.size()) : bytes.size();
+    if (body.size() + count > max_body) return fail(kTooLarge);
+    body.append(as_text(bytes.first(count)));
+    bytes = bytes.subspan(count);
+    if (length && body.size() == *length) state = State::kComplete;
+  }
+  void feed_chunks(ByteView& bytes) {
+    switch (chunks.take(bytes, response.body)) {
+      case ChunkDecoder::Verdict::kGoOn:
+        break;
+      case ChunkDecoder::Verdict::kEnd:
+        state = State::kComplete;
+        break;
+      case ChunkDecoder::Verdict::kRefuse:
+        fail(chunks.status() == 413 ? kTooLarge : kNotHttp);
+        break;
+    }
+  }
+
+  const std::size_t max_body;
+  State state = State::kNeedsMore;
+  std::string_view failure;
+  HeadScanner scanner{HeadScanner::FirstLine::kStatus};
+  std::string head;
+  ReceivedResponse response;
+  ChunkDecoder chunks;
+  std::optional<std::size_t> length;
+  std::size_t interim = 0;
+  bool head_done = false;
+  bool is_chunked = false;
+};
+
+ResponseParser::ResponseParser(std::size_t max_body) : impl_(std::make_unique<Impl>(max_body)) {}
+ResponseParser::~ResponseParser() = default;
+
+std::size_t ResponseParser::feed(ByteView bytes) {
+  const std::size_t size = bytes.size();
+  while (impl_->state == State::kNeedsMore && !bytes.empty()) {
+    if (!impl_->head_done) {
+      impl_->feed_head(bytes);
+    } else if (impl_->is_chunked) {
+      impl_->feed_chunks(bytes);
+    } else {
+      impl_->feed_body(bytes);
+    }
+  }
+  return size - bytes.size();
+}
+
+void ResponseParser::on_end() {
+  if (impl_->state != State::kNeedsMore) return;
+  const bool whole = impl_->head_done && !impl_->is_chunked && !impl_->length;
+  whole ? void(impl_->state = State::kComplete) : impl_->fail(kCut);
+}
+
+ResponseParser::State ResponseParser::state() const { return impl_->state; }
+std::string_view ResponseParser::failure() const { return impl_->failure; }
+ReceivedResponse ResponseParser::take() {
+  CHECK(impl_->state == State::kComplete);
+  return std::move(impl_->response);
+}
+
+std::vector<std::string_view> ReceivedResponse::values(std::string_view name) const {
+  std::vector<std::string_view> found;
+  for (const Header& one : headers) {
+    if (one.name == name) found.push_back(one.value);
+  }
+  return found;
+}
 
 std::string_view Request::path() const {
   const std::string_view whole = target;

@@ -19,6 +19,7 @@
 
 #include "base/expected.h"
 #include "base/time.h"
+#include "signaling/jwt.h"
 
 namespace turnpike::signaling {
 
@@ -43,7 +44,7 @@ std::string_view to_sentence(TokenFault fault);
 class RoomTokens {
  public:
   static constexpr std::size_t kMaxToken = 4096;  // bytes
-  static constexpr seconds kLeeway{30};           // between two clocks
+  static constexpr seconds kLeeway = kJwtLeeway;  // between two clocks
 
   struct Settings {
     // An HS256 secret, or an ES256 public key (PEM, P-256); several for rotation.

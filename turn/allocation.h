@@ -25,6 +25,7 @@
 #include "stun/message.h"
 #include "turn/bandwidth.h"
 #include "turn/channels.h"
+#include "turn/credentials.h"
 #include "turn/data_connections.h"
 #include "turn/mobility.h"
 #include "turn/path.h"
@@ -72,10 +73,9 @@ struct Allocation
   // (RFC 8656 section 7.2).
   stun::TransactionId created_by{};
   std::uint32_t granted_seconds = 0;
-  stun::ErrorCode other_family_refused{};  // ADDRESS-ERROR-CODE; 0: none
-  ReservationToken reserved = 0;           // RESERVATION-TOKEN; 0: none
-  // Of the access token it was made or last refreshed with (RFC 7635).
-  std::optional<stun::Key> token_key;
+  stun::ErrorCode other_family_refused{};      // ADDRESS-ERROR-CODE; 0: none
+  ReservationToken reserved = 0;               // RESERVATION-TOKEN; 0: none
+  std::unique_ptr<const KeptCredential> kept;  // null: Credentials knows the holder
 
   // nullptr: the allocation relays nothing of that family. Peers of such a family have neither
   // permissions nor channels here.

@@ -75,7 +75,7 @@ std::optional<std::string_view> Authenticator::username_of(const stun::MessageVi
   }
   const auto hash = request.value(Attribute::kUserhash);
   if (!hash || hash->size() != std::tuple_size_v<Sha256Digest>) return std::nullopt;
-  return credentials_.username_of(*hash).value_or(std::string_view{});
+  return sources_.credentials.username_of(*hash).value_or(std::string_view{});
 }
 
 // A token brings the key with it; USERNAME says with which of our keys it was sealed (RFC 7635
@@ -85,17 +85,19 @@ Authenticator::Candidates Authenticator::keys_of(const stun::MessageView& reques
                                                  stun::PasswordAlgorithm algorithm, Tick now,
                                                  const Session& session) {
   Candidates found;
+  found.name = username;
   const auto use = [&found](const stun::Key& key) {
     found.keys.keys[0] = key;
     found.keys.count = 1;
     found.keys.status = Credentials::Keys::Status::kKnown;
-    found.by_token = true;
   };
   const auto token = request.value(Attribute::kAccessToken);
-  if (token && !token_keys_.empty()) {
-    const auto key = token_keys_.find(username);
+  if (token && !sources_.token_keys.empty()) {
+    const auto key = sources_.token_keys.find(username);
     const auto opened =
-        key ? open_token(cipher_, *token, *key, token_keys_.server_name(), now.wall) : std::nullopt;
+        key ? open_token(cipher_, *token, *key, sources_.token_keys.server_name(), now.wall)
+            : std::nullopt;
+    found.keys.status = Credentials::Keys::Status::kKnown;  // if to nobody: none else is asked
     if (!opened) return found;
     use(opened->mac_key);
     // coturn's clients sign with the first 16 octets of the 20; strong enough to let them in.
@@ -104,18 +106,39 @@ Authenticator::Candidates Authenticator::keys_of(const stun::MessageView& reques
       found.keys.keys[found.keys.count++] = stun::Key(opened->mac_key.bytes().first(kShortened));
     }
     found.expires = opened->expires;
+    found.by_token = found.from_elsewhere = true;
     return found;
   }
-  if (session.token_key != nullptr) {
-    use(*session.token_key);
+  if (session.kept != nullptr) {
+    use(session.kept->key);
+    found.name = session.holder;
+    found.expires = session.kept->expires;
+    found.by_token = session.kept->by_token;
     return found;
   }
-  found.keys = credentials_.keys_for(username, now.wall, session.expired, algorithm);
-  found.expires = credentials_.identify(username).expires;
+  found.keys = sources_.credentials.keys_for(username, now.wall, session.expired, algorithm);
+  const UserIdentity identity = sources_.credentials.identify(username);
+  found.name = identity.name;
+  found.expires = identity.expires;
   return found;
 }
 
-// In the order of RFC 8489 section 9.2.4: what is missing, algorithms, user, integrity, nonce.
+bool Authenticator::knows_only_others(const Candidates& found, std::string_view username) const {
+  return sources_.users != nullptr && !username.empty() &&
+         found.keys.status == Credentials::Keys::Status::kUnknown;
+}
+
+void Authenticator::ask_others(Candidates& found, const UserDirectory::Question& question,
+                               Tick now) {
+  UserDirectory::Finding finding = sources_.users->find(question, now);
+  found.keys = finding.keys;
+  found.name = finding.name.empty() ? question.username : finding.name;
+  found.expires = finding.expires;
+  found.from_elsewhere = true;
+}
+
+// In the order of RFC 8489 section 9.2.4: what is missing, algorithms, user, integrity, nonce. But
+// nobody else is asked about a user before the nonce has shown that the sender is where he says.
 Authenticator::Verdict Authenticator::judge(const stun::MessageView& request, const Path& path,
                                             Tick now, const Session& session) {
   const auto integrity = integrity_of(request);
@@ -127,23 +150,36 @@ Authenticator::Verdict Authenticator::judge(const stun::MessageView& request, co
   const auto algorithm = algorithm_of(request, *nonce);
   if (!algorithm) return refused(ErrorCode::kBadRequest);
 
+  const bool realm_is_ours = *realm == sources_.credentials.realm();
   Candidates found = keys_of(request, *username, *algorithm, now, session);
-  if (found.keys.status == Credentials::Keys::Status::kPending) {
+  if (realm_is_ours && knows_only_others(found, *username)) {
+    if (!sources_.nonces.is_valid(*nonce, now.wall, path.remote)) {
+      return refused(ErrorCode::kStaleNonce);
+    }
+    ask_others(found, {*username, *algorithm, path, request.bytes()}, now);
+  }
+  using Status = Credentials::Keys::Status;
+  // A datagram is sent again by itself; nobody repeats what was said on a connection.
+  const bool failed = found.keys.status == Status::kFailed;
+  if (failed && is_stream(path.transport)) return refused(ErrorCode::kServerError);
+  if (failed || found.keys.status == Status::kPending) {
     Verdict pending;
     pending.kind = Verdict::Kind::kPending;
     return pending;
   }
-  const std::string_view name = found.by_token ? *username : credentials_.identify(*username).name;
-  if (*realm != credentials_.realm() || revocations_.contains(name, now.wall)) found.keys = {};
+  if (!realm_is_ours || sources_.revocations.contains(found.name, now.wall)) found.keys = {};
   const auto key = matching_key(request, found.keys, *integrity);
   if (!key) return refused(ErrorCode::kUnauthorized);
-  if (!nonces_.is_valid(*nonce, now.wall, path.remote)) return refused(ErrorCode::kStaleNonce);
+  if (!sources_.nonces.is_valid(*nonce, now.wall, path.remote)) {
+    return refused(ErrorCode::kStaleNonce);
+  }
   Verdict verdict;
   verdict.kind = Verdict::Kind::kAuthenticated;
-  verdict.name = name;
+  verdict.name = found.name;
   verdict.key = *key;
   verdict.expires = found.expires;
   verdict.by_token = found.by_token;
+  verdict.from_elsewhere = found.from_elsewhere;
   return verdict;
 }
 

@@ -15,35 +15,41 @@
 #include "turn/credentials.h"
 #include "turn/path.h"
 #include "turn/revocations.h"
+#include "turn/user_directory.h"
 
 namespace turnpike::turn {
 
 class Authenticator {
  public:
   // All outlive it.
-  Authenticator(const Credentials& credentials, const TokenKeys& token_keys,
-                const Revocations& revocations, const stun::NonceSource& nonces)
-      : credentials_(credentials),
-        token_keys_(token_keys),
-        revocations_(revocations),
-        nonces_(nonces) {}
+  struct Sources {
+    const Credentials& credentials;
+    const TokenKeys& token_keys;
+    const Revocations& revocations;
+    const stun::NonceSource& nonces;
+    UserDirectory* users = nullptr;  // null: nobody else knows any
+  };
+  explicit Authenticator(const Sources& sources) : sources_(sources) {}
 
   struct Verdict {
     enum class Kind : std::uint8_t { kAuthenticated, kRefused, kPending };
     Kind kind = Kind::kRefused;
-    stun::ErrorCode code = stun::ErrorCode::kUnauthorized;  // when refused: 400, 401 or 438
-    // When authenticated: who (borrowed from the message or from the credentials), and what signs
-    // the answer.
+    stun::ErrorCode code = stun::ErrorCode::kUnauthorized;  // when refused: 400, 401, 438 or 500
+    // When authenticated: who (borrowed from the message, from the credentials or from the
+    // session), and what signs the answer.
     std::string_view name;
     stun::SigningKey key;
     std::optional<WallTime> expires;  // when the credential does
     bool by_token = false;            // the key came in an ACCESS-TOKEN
+    // The key cannot be looked up again when it is needed: who has an allocation with it keeps it.
+    bool from_elsewhere = false;
   };
   // What is known of the allocation that a request is about.
   struct Session {
     Credentials::Expired expired = Credentials::Expired::kRefused;
-    // The key of the access token it was made with, for the requests that come without the token.
-    const stun::Key* token_key = nullptr;
+    // What it was made with, if Credentials does not know that, and its holder's name.
+    const KeptCredential* kept = nullptr;
+    std::string_view holder;
   };
   Verdict judge(const stun::MessageView& request, const Path& path, Tick now,
                 const Session& session);
@@ -54,16 +60,17 @@ class Authenticator {
  private:
   struct Candidates {
     Credentials::Keys keys;
+    std::string_view name;
     std::optional<WallTime> expires;
     bool by_token = false;
+    bool from_elsewhere = false;
   };
   Candidates keys_of(const stun::MessageView& request, std::string_view username,
                      stun::PasswordAlgorithm algorithm, Tick now, const Session& session);
+  bool knows_only_others(const Candidates& found, std::string_view username) const;
+  void ask_others(Candidates& found, const UserDirectory::Question& question, Tick now);
 
-  const Credentials& credentials_;
-  const TokenKeys& token_keys_;
-  const Revocations& revocations_;
-  const stun::NonceSource& nonces_;
+  const Sources sources_;
   AesGcm cipher_;
 };
 

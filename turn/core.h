@@ -75,6 +75,7 @@ class Server::Core {
   void on_request(const Request& request);
   void on_classic_message(Tick now, const Path& path, ByteView packet, Sink& sink);
   Authenticator::Session session_of(const Request& request);
+  void keep_credential(const Request& request, const Authenticator::Verdict& who);
   Outcome answer_method(const Request& request);
   void on_timer(const Timer& timer, Sink& sink);
   void end(Allocation& allocation, Event::Ending ending, Sink& sink);

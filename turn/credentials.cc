@@ -55,6 +55,7 @@ Credentials::Credentials(Source source)
     : realm_(std::move(source.realm)),
       secrets_(std::move(source.shared_secrets)),
       separator_(source.separator),
+      offers_algorithms_(source.offer_algorithms),
       announces_userhash_(source.announce_userhash) {
   CHECK(secrets_.size() <= kMaxSharedSecrets);
   for (StaticUser& user : source.users) {
@@ -84,6 +85,7 @@ Credentials::Keys Credentials::keys_for(std::string_view username, WallTime now,
                                         stun::PasswordAlgorithm algorithm) const {
   Keys keys;
   if (const auto user = users_.find(username); user != users_.end()) {
+    keys.status = Keys::Status::kKnown;
     if (algorithm == stun::PasswordAlgorithm::kMd5) {
       keys.keys[keys.count++] = stun::Key(user->second.md5);
     } else if (user->second.sha256) {

@@ -47,6 +47,8 @@ class Credentials {
     // Announce that users may be named by hash. Only usernames that are known beforehand can be
     // found that way, so not where secrets make them up.
     bool announce_userhash = false;
+    // False where a UserDirectory may know users by nothing but their MD5 key.
+    bool offer_algorithms = true;
   };
   explicit Credentials(Source source);
   Credentials(Credentials&&) = default;
@@ -65,10 +67,10 @@ class Credentials {
   std::optional<std::string_view> username_of(ByteView userhash) const;
 
   // The long-term keys that would prove this username now: none (unknown or expired), or one for
-  // each shared secret. kPending is for stores that must ask elsewhere first: the request is
-  // dropped, and the client's retransmission finds the answer.
+  // each shared secret. kPending and kFailed are a UserDirectory's, which may have to ask elsewhere
+  // first.
   struct Keys {
-    enum class Status : std::uint8_t { kKnown, kUnknown, kPending };
+    enum class Status : std::uint8_t { kKnown, kUnknown, kPending, kFailed };
     Status status = Status::kUnknown;
     std::array<stun::Key, kMaxSharedSecrets + 1> keys;
     std::size_t count = 0;
@@ -93,6 +95,15 @@ class Credentials {
   char separator_ = ':';
   bool offers_algorithms_ = true;
   bool announces_userhash_ = false;
+};
+
+// What an allocation was made or last refreshed with, where that cannot be looked up again when it
+// is needed: an access token's key, or that of a user whom a UserDirectory knows.
+struct KeptCredential {
+  std::string username;
+  stun::Key key;
+  std::optional<WallTime> expires;
+  bool by_token = false;
 };
 
 // The password that belongs to a REST username.

@@ -76,7 +76,8 @@ Server::Core::Core(std::shared_ptr<const Settings> settings, const Shared& share
       nonces_(settings_->nonce_key, settings_->nonce_lifetime),
       throttle_(settings_->unauthorized_replies_per_second, settings_->unauthorized_burst),
       revocations_(kMaxRevokedNames),
-      authenticator_(settings_->credentials, settings_->token_keys, revocations_, nonces_),
+      authenticator_(
+          {settings_->credentials, settings_->token_keys, revocations_, nonces_, shared.users}),
       allocations_(settings_->max_allocations),
       data_connections_(settings_->tcp_relay ? settings_->max_data_connections : 0,
                         {shared.worker, shared.workers}, shared.random),
@@ -159,11 +160,18 @@ void Server::Core::on_request(const Request& request) {
   if (allocates && !settings_->alternate_servers.empty()) return try_alternate(known);
   if (const Outcome outcome = answer_method(known); !outcome) {
     refuse(known, outcome.error());
-  } else if (who.by_token) {
-    Allocation* allocation = allocations_.find(request.path);
-    if (allocation == nullptr) allocation = allocations_.find_arriving(request.path);
-    if (allocation != nullptr) allocation->token_key = who.key.key;
+  } else if (who.from_elsewhere) {
+    keep_credential(known, who);
   }
+}
+
+void Server::Core::keep_credential(const Request& request, const Authenticator::Verdict& who) {
+  Allocation* allocation = allocations_.find(request.path);
+  if (allocation == nullptr) allocation = allocations_.find_arriving(request.path);
+  const auto username = authenticator_.username_of(request.message);
+  if (allocation == nullptr || !username || allocation->holder->name != who.name) return;
+  allocation->kept = std::make_unique<const KeptCredential>(
+      KeptCredential{std::string(*username), who.key.key, who.expires, who.by_token});
 }
 
 // An allocation outlives the credential that made it, for as long as its holder refreshes it,
@@ -195,7 +203,10 @@ Authenticator::Session Server::Core::session_of(const Request& request) {
   const auto username = authenticator_.username_of(request.message);
   if (allocation == nullptr || !username) return session;
   const std::string& holder = allocation->holder->name;
-  if (allocation->token_key && holder == *username) session.token_key = &*allocation->token_key;
+  if (allocation->kept && allocation->kept->username == *username) {
+    session.kept = allocation->kept.get();
+    session.holder = holder;
+  }
   if (!settings_->strict_expiry && holder == settings_->credentials.identify(*username).name) {
     session.expired = Credentials::Expired::kAccepted;
   }

@@ -26,6 +26,7 @@
 #include "turn/relayed_addresses.h"
 #include "turn/sink.h"
 #include "turn/statistics.h"
+#include "turn/user_directory.h"
 
 namespace turnpike::turn {
 
@@ -114,6 +115,7 @@ class Server {
     std::uint32_t worker = 0;
     std::uint32_t workers = 1;
     BandwidthPool* bandwidth = nullptr;  // of the whole server; null: unlimited
+    UserDirectory* users = nullptr;      // null: there are no users but those of the Settings
   };
   Server(std::shared_ptr<const Settings> settings, Shared shared);
   ~Server();  // the sockets are the driver's: call shut_down() first to have them closed

@@ -393,6 +393,22 @@ def dtls_datagrams():
     yield "data_early", script(1, dtls_record(23, b"data", 1))
 
 
+def http_responses():
+    def response(*lines, body=b"", cut=b"\x05"):
+        return cut + "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    yield "sized", response("HTTP/1.1 200 OK", "Content-Length: 2", body=b"{}")
+    yield "open_ended", response("HTTP/1.1 200", "Content-Type: text/plain", body=b"body")
+    yield "chunked", response("HTTP/1.1 200 OK", "Transfer-Encoding: chunked",
+                              body=b"4\r\n{\"a\"\r\n3;x=y\r\n:1}\r\n0\r\n\r\n", cut=b"\x00")
+    yield "interim", b"\x03HTTP/1.1 100 Continue\r\n\r\n" + \
+        response("HTTP/1.1 404 Not Found", "Content-Length: 0", cut=b"")
+    yield "close", response("HTTP/1.0 503 Later", "Connection: close", "Content-Length: 3",
+                            body=b"abc")
+    yield "two_lengths", response("HTTP/1.1 200 OK", "Content-Length: 1", "Content-Length: 1")
+    yield "large", response("HTTP/1.1 200 OK", "Content-Length: 301")
+    yield "no_content", response("HTTP/1.1 204 No Content")
+
+
 def proxy_headers():
     signature = b"\r\n\r\n\0\r\nQUIT\n"
     v4, v6 = bytes([192, 0, 2, 1, 203, 0, 113, 10, 195, 80, 13, 150]), bytes(36)
@@ -426,10 +442,10 @@ def room_tokens():
 
 TARGETS = {"stun_message": stun_messages, "dtls_listener": dtls_datagrams,
            "proxy_header": proxy_headers, "stream_framer": streams, "http_head": http_heads,
-           "websocket_frames": websocket_frames, "turn_server": stories,
-           "engineio_payload": engineio_payloads, "engineio_session": engineio_sessions,
-           "socketio_packet": socketio_packets, "dialect_sockets": dialect_conversations,
-           "room_tokens": room_tokens}
+           "http_response": http_responses, "websocket_frames": websocket_frames,
+           "turn_server": stories, "engineio_payload": engineio_payloads,
+           "engineio_session": engineio_sessions, "socketio_packet": socketio_packets,
+           "dialect_sockets": dialect_conversations, "room_tokens": room_tokens}
 
 
 def main():

@@ -299,12 +299,20 @@ TEST(CommandLine, SecretsAreOverwrittenEvenWhenTheRestIsWrong) {
   EXPECT_EQ(argv.text(2), "*");
 }
 
+struct BadValue {
+  std::vector<std::string> arguments;
+  std::vector<std::string> says;
+};
+
+void expect_sentences(const std::vector<BadValue>& values) {
+  for (const BadValue& one : values) {
+    const std::string sentence = refusal(one.arguments);
+    for (const std::string& part : one.says) EXPECT_THAT(sentence, HasSubstr(part));
+  }
+}
+
 TEST(OptionValues, ABadOneSaysWhichOptionWhichValueAndWhatIsExpected) {
-  struct Case {
-    std::vector<std::string> arguments;
-    std::vector<std::string> says;
-  };
-  const std::vector<Case> cases = {
+  expect_sentences({
       {{"--listening-port", "65536"}, {"--listening-port 65536", "0 to 65535"}},
       {{"--listening-port", "34x"}, {"--listening-port 34x", "0 to 65535"}},
       {{"--listening-port", "-1"}, {"--listening-port -1", "0 to 65535"}},
@@ -335,13 +343,6 @@ TEST(OptionValues, ABadOneSaysWhichOptionWhichValueAndWhatIsExpected) {
       {{"--alternate-server", "turn2.example"}, {"--alternate-server", "192.0.2.7:3478"}},
       {{"--alternate-server", "9.9.9.9:0"}, {"--alternate-server 9.9.9.9:0", "address"}},
       {{"--alternate-server", "9.9.9.9/a b"}, {"--alternate-server 9.9.9.9/a b", "address"}},
-      {{"--rest-api-separator", "ab"}, {"--rest-api-separator ab", "one character"}},
-      {{"--rest-api-separator", "7"}, {"--rest-api-separator 7", "one character"}},
-      {{"--stale-nonce", "3601"}, {"--stale-nonce 3601", "60 to 3600"}},
-      {{"--oauth"}, {"--oauth-key"}},
-      {{"--oauth-key", "n:AAAAAAAAAAAAAAAAAAAAAA=="}, {"--oauth "}},
-      {{"--oauth-key", "n:AAAA"}, {"--oauth-key", "16 or 32 bytes"}},
-      {{"--server-name", std::string(65, 'n')}, {"--server-name", "64 bytes"}},
       {{"--static", ""}, {"--static", "expected the path"}},
       {{"--trusted-proxy", "proxy.example"}, {"--trusted-proxy proxy.example"}},
       {{"--lobby-size", "1"}, {"--lobby-size 1", "2 to 1024"}},
@@ -362,11 +363,29 @@ TEST(OptionValues, ABadOneSaysWhichOptionWhichValueAndWhatIsExpected) {
       {{"--http-port", "80", "--http-port", "80"}, {"--http-port 80", "taken"}},
       {{"--cert", "c", "--pkey", "k", "--tls-listening-port", "3478"},
        {"--tls-listening-port 3478"}},
-  };
-  for (const Case& one : cases) {
-    const std::string sentence = refusal(one.arguments);
-    for (const std::string& part : one.says) EXPECT_THAT(sentence, HasSubstr(part));
-  }
+  });
+}
+
+TEST(OptionValues, SoDoThoseOfCredentials) {
+  expect_sentences({
+      {{"--rest-api-separator", "ab"}, {"--rest-api-separator ab", "one character"}},
+      {{"--rest-api-separator", "7"}, {"--rest-api-separator 7", "one character"}},
+      {{"--stale-nonce", "3601"}, {"--stale-nonce 3601", "60 to 3600"}},
+      {{"--oauth"}, {"--oauth-key"}},
+      {{"--oauth-key", "n:AAAAAAAAAAAAAAAAAAAAAA=="}, {"--oauth "}},
+      {{"--oauth-key", "n:AAAA"}, {"--oauth-key", "16 or 32 bytes"}},
+      {{"--server-name", std::string(65, 'n')}, {"--server-name", "64 bytes"}},
+      {{"--turn-jwt", "short"}, {"--turn-jwt", "32 bytes"}},
+      {{"--auth-hook", "auth.example.org"}, {"--auth-hook auth.example.org", "https://"}},
+      {{"--auth-hook", "http://a_b.1/"}, {"--auth-hook http://a_b.1/", "host name"}},
+      {{"--auth-hook-ca", "ca.pem"}, {"--auth-hook-ca", "URL"}},
+      {{"--auth-hook", "http://h/", "--auth-hook-ca", "ca.pem"}, {"--auth-hook-ca", "plain http"}},
+      {{"--auth-hook-token", "t"}, {"--auth-hook-token", "URL"}},
+      {{"--auth-hook-token", "a b"}, {"--auth-hook-token", "without blanks"}},
+      {{"--auth-hook-timeout", "31"}, {"--auth-hook-timeout 31", "1 to 30"}},
+      {{"--auth-hook-cache", "0"}, {"--auth-hook-cache 0", "1 to 86400"}},
+      {{"--turn-jwt", "-----BEGIN PUBLIC KEY-----"}, {"--turn-jwt", "HS256"}},
+  });
 }
 
 TEST(OptionValues, TheEdgesOfEveryRangeAreAccepted) {

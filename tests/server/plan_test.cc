@@ -320,6 +320,43 @@ TEST(Secrets, TheFirstGivenOneMintsAndAllAreAccepted) {
   EXPECT_EQ(plan->turn->credentials.keys_for("2000:ann", WallTime{seconds{1000}}).count, 2u);
 }
 
+TEST(AuthHook, IsPlannedWithItsRealmAndOffersMd5Only) {
+  Config config;
+  config.realm = "north.example.org";
+  config.users = {{"ann", "secret"}};
+  config.shared_secrets = {"a secret"};
+  EXPECT_FALSE(plan_of(config).auth_hook);
+  EXPECT_TRUE(plan_of(config).turn->credentials.offers_algorithms());
+  config.users.clear();
+  config.auth_hook = HookUrl{false, "auth.example.org", 80, "/"};
+  config.auth_hook_timeout = 7;
+  const Plan plan = plan_of(config);
+  ASSERT_TRUE(plan.auth_hook);
+  EXPECT_EQ(plan.auth_hook->realm, "north.example.org");
+  EXPECT_EQ(plan.auth_hook->timeout, seconds(7));
+  EXPECT_FALSE(plan.turn->credentials.offers_algorithms());
+  EXPECT_THAT(plan.notices, Contains(AllOf(HasSubstr("--auth-hook"), HasSubstr("use https"))));
+  config.auth_hook->host = "127.0.0.1";
+  EXPECT_THAT(plan_of(config).notices, Not(Contains(HasSubstr("use https"))));
+}
+
+TEST(AuthHook, HashedUsernamesAreNotAnnounced) {
+  Config config;
+  config.users = {{"ann", "secret"}};
+  EXPECT_TRUE(plan_of(config).turn->credentials.announces_userhash());
+  config.auth_hook = HookUrl{false, "127.0.0.1", 80, "/"};
+  EXPECT_FALSE(plan_of(config).turn->credentials.announces_userhash());
+}
+
+TEST(AuthHook, AnUnreadableAuthorityIsSaidAtStart) {
+  Config config;
+  config.auth_hook = HookUrl{true, "auth.example.org", 443, "/"};
+  config.auth_hook_ca = "/nonexistent/ca.pem";
+  const StartError error = refusal(config);
+  EXPECT_EQ(error.code, kExitCertificate);
+  EXPECT_THAT(error.message, AllOf(HasSubstr("--auth-hook-ca"), HasSubstr("/nonexistent/ca.pem")));
+}
+
 TEST(Rooms, AreOpenUnlessThereIsAKey) {
   Config config;
   EXPECT_FALSE(plan_of(config).signaling.room_tokens->required());

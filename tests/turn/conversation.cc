@@ -183,7 +183,7 @@ RelayHouse::RelayHouse(HouseRules rules) : quota(rules.quota) {
   settings = made;
   server = std::make_unique<Server>(
       settings, Server::Shared{quota, live, random, &sink.live_tcp, rules.worker, rules.workers,
-                               rules.bandwidth});
+                               rules.bandwidth, rules.others});
 }
 
 void RelayHouse::pass(Duration time) {

@@ -148,6 +148,7 @@ struct HouseRules {
   PeerPolicy::Rules peers;
   QuotaLimits quota;
   BandwidthPool* bandwidth = nullptr;
+  UserDirectory* others = nullptr;
   std::function<void(Settings&)> adjust;
   std::uint32_t worker = 0;
   std::uint32_t workers = 1;
