@@ -397,7 +397,7 @@ def http_responses():
     def response(*lines, body=b"", cut=b"\x05"):
         return cut + "\r\n".join(lines).encode() + b"\r\n\r\n" + body
     yield "sized", response("HTTP/1.1 200 OK", "Content-Length: 2", body=b"{}")
-    yield "open_ended", response("HTTP/1.1 200", "Content-Type: text/plain", body=b"body")
+    yield "open_ended", response("HTTP/1.1 200 ", "Content-Type: text/plain", body=b"body")
     yield "chunked", response("HTTP/1.1 200 OK", "Transfer-Encoding: chunked",
                               body=b"4\r\n{\"a\"\r\n3;x=y\r\n:1}\r\n0\r\n\r\n", cut=b"\x00")
     yield "interim", b"\x03HTTP/1.1 100 Continue\r\n\r\n" + \

@@ -42,7 +42,7 @@ TEST(ResponseParser, ReadsBodiesOfEveryKindInPiecesOfAnySize) {
     EXPECT_EQ(chunked.response.status, 404u);
     EXPECT_EQ(chunked.response.body, "body");
     EXPECT_EQ(chunked.response.values("x"), std::vector<std::string_view>{"y"});
-    const auto open = parse("HTTP/1.1 200\r\n\r\nbody", step, true);
+    const auto open = parse("HTTP/1.1 200 \r\n\r\nbody", step, true);
     ASSERT_EQ(open.state, State::kComplete);
     EXPECT_EQ(open.response.body, "body");
     EXPECT_FALSE(open.response.keep_alive);
