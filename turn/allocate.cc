@@ -297,7 +297,8 @@ void Server::Core::answer_allocate(const Request& request, const Allocation& all
 // carry an expiry, the name in it is what stays).
 bool Server::Core::is_holders(const Allocation& allocation, const Request& request) {
   if (allocation.holder->name != request.name) return false;
-  return !allocation.token_key || *allocation.token_key == request.key->key;
+  const KeptCredential* kept = allocation.kept.get();
+  return kept == nullptr || !kept->by_token || kept->key == request.key->key;
 }
 
 Expected<Allocation*, ErrorCode> Server::Core::own_allocation(const Request& request) {
