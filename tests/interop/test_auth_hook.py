@@ -159,7 +159,7 @@ class Answers(Case):
         cls.service = cls.enterClassContext(Service())
         cls.server = cls.enterClassContext(hook_server(
             cls.service, "--auth-hook-token", TOKEN, "--user", "alice:" + PASSWORD,
-            "--allowed-peer-ip", "127.0.0.1", "--rfc5766-channel-numbers", tls=True))
+            "--allowed-peer-ip", "127.0.0.1", "--rfc5766-channel-numbers", "--dtls", tls=True))
 
     def test_the_right_user_allocates_over_udp_tcp_and_tls(self):
         for transport in ("udp", "tcp", "tls"):
@@ -207,9 +207,9 @@ class Answers(Case):
 
     def test_coturns_client_relays(self):
         with Peer() as peer:
-            for extra in ((), ("-t",)):
+            for number, extra in enumerate(((), ("-t",), ("-S",))):
                 run = subprocess.run(
-                    ["turnutils_uclient", "-u", "u-coturn", "-w", PASSWORD, "-p",
+                    ["turnutils_uclient", "-u", f"u-coturn{number}", "-w", PASSWORD, "-p",
                      str(self.server.port), "-e", "127.0.0.1", "-r", str(peer.port), "-n",
                      str(MESSAGES), "-m", "1", "-c", *extra, "127.0.0.1"], text=True,
                     capture_output=True, timeout=90, check=False, stdin=subprocess.DEVNULL)
