@@ -95,6 +95,7 @@ void Call::on_failed(std::uint32_t, const std::string& cause) { fail(cause); }
 // Strangers may hang up when they like.
 void Call::on_partner_left(std::uint32_t) {
   if (place_.guest && state_ == State::kTalking) return stop_talking();
+  if (place_.guest && state_ == State::kDraining) return;
   fail("the partner left");
 }
 

@@ -287,7 +287,9 @@ void Endpoint::on_rtp(const media::RtpPacket& packet, ByteView) {
 }
 
 void Endpoint::on_ended(media::DtlsTransport::Ending ending) {
-  if (!releasing_) fail(sentence_of(ending));
+  if (releasing_ || failed_) return;
+  if (ending == media::DtlsTransport::Ending::kClosed) return owner_.on_partner_left(place_.side);
+  fail(sentence_of(ending));
 }
 
 // --- time and media

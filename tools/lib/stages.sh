@@ -147,7 +147,7 @@ stage_command_line() {
 stage_interop() {
   local -a modules
   release_binary
-  build_preset release turnpike-load turnpike-signal-load floor_recvmmsg floor_gso
+  build_preset release turnpike-call turnpike-load turnpike-signal-load floor_recvmmsg floor_gso
   mapfile -t modules < <(find tests/interop -name "test_*.py" -printf "%f\n" | sed "s/\.py$//" |
     grep -vx test_command_line | sort)
   interop_tests interop "${modules[@]}"
