@@ -64,6 +64,8 @@ void write_sources(Lines& out, const MediaSection& section) {
 
 void write_transport(Lines& out, const MediaSection& section, bool trickle) {
   for (const ice::ParsedCandidate& candidate : section.candidates) {
+    // Only what we gathered can be written: addresses that UDP is spoken from.
+    if (!candidate.udp || !candidate.host_name.empty()) continue;
     out.add("a=", ice::to_sdp(candidate.candidate));
   }
   if (section.end_of_candidates) out.add("a=end-of-candidates");

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import struct
 import sys
 import zlib
@@ -440,7 +441,42 @@ def room_tokens():
     yield "password", b"\0open sesame"
 
 
-TARGETS = {"stun_message": stun_messages, "dtls_listener": dtls_datagrams,
+# --- media above ICE
+
+def descriptions():
+    with open(os.path.join(ROOT, "tests/vectors/sdp.h"), encoding="utf-8") as file:
+        offers = re.findall(r'k(\w+)Offer = R"sdp\((.*?)\)sdp"', file.read(), re.S)
+    for name, offer in offers:
+        yield "offer_" + name.lower(), offer.encode()
+
+
+def rtp_and_rtcp_packets():
+    rtp = struct.pack("!BBHIII", 0xB1, 0xEF, 7, 8, 9, 10)
+    yield "rtp", rtp + struct.pack("!HH", 0xBEDE, 2) + b"\x10\x7f\x00\x31ab\0\0" + b"hi\0\2"
+    yield "rtp_two_byte", rtp + struct.pack("!HH", 0x1000, 1) + b"\x05\x01a\0" + b"hi\0\2"
+    block = struct.pack("!IIIIII", 9, 0x80FFFFFE, 70000, 3, 4, 5)
+
+    def rtcp(count, kind, body):
+        return struct.pack("!BBH", 0x80 | count, kind, len(body) // 4) + body
+    reports = rtcp(1, 200, struct.pack("!IQIII", 1, 2, 3, 4, 5) + block)
+    reports += rtcp(1, 201, b"ssrc" + block)
+    feedback = [rtcp(1, 205, b"fromtome" + b"\0\1\xf0\0"), rtcp(15, 205, b"fromtome" + bytes(8)),
+                rtcp(1, 206, b"fromtome"), rtcp(4, 206, b"frommeeh" + b"ssrc\1\0\0\0"),
+                rtcp(15, 206, b"from\0\0\0\0REMB\1\x0c\xff\xffssrc")]
+    rest = rtcp(1, 202, b"ssrc\1\4name\0\0") + rtcp(1, 203, b"ssrc")
+    yield "rtcp", reports + rest + b"".join(feedback)
+
+
+def channel_messages():
+    yield "ack", b"\2"
+    for kind in (0, 1, 2, 0x80, 0x81, 0x82):
+        parameter = 5 if kind % 4 else 0
+        head = struct.pack("!BBHIHH", 3, kind, 256, parameter, 4, 2)
+        yield f"open_{kind}", head + b"chatv1"
+
+
+TARGETS = {"sdp": descriptions, "rtp_and_rtcp": rtp_and_rtcp_packets, "dcep": channel_messages,
+           "stun_message": stun_messages, "dtls_listener": dtls_datagrams,
            "proxy_header": proxy_headers, "stream_framer": streams, "http_head": http_heads,
            "http_response": http_responses, "websocket_frames": websocket_frames,
            "turn_server": stories, "engineio_payload": engineio_payloads,
