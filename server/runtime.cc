@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -120,8 +121,11 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
                      ? nullptr
                      : std::make_unique<SharedBandwidth>(plan.config.bps_capacity, plan.workers)),
       stop_requested_(main_loop_, [this] { stop(); }) {
+  echo_ = EchoDoor::open({plan_, main_loop_, relays_, random_});
+  signaling::Settings settings = signaling_settings(plan_, bound_);
+  if (echo_) settings.echo = &echo_->desk();
   service_ = std::make_unique<signaling::Service>(
-      signaling_settings(plan_, bound_), random_,
+      std::move(settings), random_,
       [this](std::string_view name, WallTime until) { revoke(name, until); });
   const HubLoop::Wiring wiring{
       main_loop_, shares_main_loop() ? HubLoop::Sharing::kWithRelay : HubLoop::Sharing::kOwnLoop,
@@ -133,8 +137,9 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
   const auto move_datagrams = [this](std::uint32_t worker, ForwardedDatagrams datagrams) {
     return worker < workers_.size() && workers_[worker]->post(std::move(datagrams));
   };
-  const auto move_dtls = [this](std::uint32_t worker, DtlsDeparture session) {
-    return worker < workers_.size() && workers_[worker]->post(std::move(session));
+  open_hook();
+  const HookAsker ask_hook = [this](HookQuestion question) {
+    return hook_->post(std::move(question));
   };
   for (std::uint32_t i = 0; i < plan_.workers; ++i) boxes_.push_back(std::make_unique<ParcelBox>());
   for (std::uint32_t i = 0; i < plan_.workers; ++i) {
@@ -143,7 +148,7 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
     workers_.push_back(std::make_unique<Worker>(
         i, loop, std::move(sockets[i]),
         Worker::Shared{plan_, relays_, reservations_, quota_, random_, boxes_, tcp_relays_.get(),
-                       bandwidth_.get(), move_stream, move_datagrams, move_dtls},
+                       bandwidth_.get(), hook_cache_.get(), ask_hook, move_stream, move_datagrams},
         [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
           take_http(std::move(stream), unread);
         }));
@@ -154,6 +159,7 @@ Runtime::~Runtime() = default;
 
 void Runtime::serve() {
   for (const auto& worker : workers_) worker->start();
+  if (echo_) echo_->start();
   for (const auto& loop : worker_loops_) {
     threads_.emplace_back([running = loop.get()] { running->run(); });
   }
@@ -173,6 +179,8 @@ void Runtime::stop() {
       if (own != nullptr) own->stop();
     });
   }
+  if (echo_) echo_->shut_down();
+  if (hook_) hook_->shut_down();
   hub_->shut_down([this] { main_loop_.stop(); });
 }
 
@@ -182,6 +190,27 @@ void Runtime::take_http(std::unique_ptr<net::Stream> stream, ByteView unread) {
   // Said once: whoever overloads us shall not fill the log as well.
   if (connections_refused_.fetch_add(1, std::memory_order_relaxed) == 0) {
     log::warning("signaling is overloaded: connections are being closed");
+  }
+}
+
+// One client for all workers: the service sees few connections, and each user asked about once.
+void Runtime::open_hook() {
+  if (!plan_.auth_hook) return;
+  HookCache::Limits limits;
+  limits.known = seconds(plan_.config.auth_hook_cache);
+  limits.unknown = std::min(limits.unknown, limits.known);
+  limits.stale = seconds(plan_.config.auth_hook_stale);
+  hook_cache_ = std::make_unique<HookCache>(limits);
+  hook_ = std::make_unique<HookClient>(main_loop_, *plan_.auth_hook,
+                                       [this](std::string_view username, const HookAnswer& answer) {
+                                         on_hook_settled(username, answer);
+                                       });
+}
+
+void Runtime::on_hook_settled(std::string_view username, const HookAnswer& answer) {
+  for (const std::uint32_t worker : hook_cache_->settle(username, answer, main_loop_.tick().mono)) {
+    // A full mailbox costs those who wait their answer; datagrams are sent again.
+    (void)workers_[worker]->post(HookSettled{std::string(username)});
   }
 }
 

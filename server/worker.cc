@@ -37,6 +37,25 @@ std::unique_ptr<TcpRelays> open_tcp_relays(std::uint32_t index, net::Loop& loop,
                         .receiver = receiver});
 }
 
+std::unique_ptr<HookDesk> open_hook_desk(std::uint32_t index, const Worker::Shared& shared) {
+  if (shared.hook_cache == nullptr) return nullptr;
+  // The kernel spreads the flows of one prefix over the workers; each enforces its share.
+  HookDesk::Pace pace;
+  pace.per_second = (pace.per_second + shared.plan.workers - 1) / shared.plan.workers;
+  pace.burst = (pace.burst + shared.plan.workers - 1) / shared.plan.workers;
+  return std::make_unique<HookDesk>(HookDesk::Wiring{index, *shared.hook_cache, shared.ask_hook,
+                                                     shared.plan.turn->credentials.realm(), pace});
+}
+
+std::unique_ptr<JwtUsers> open_jwt_users(const Plan& plan, turn::UserDirectory* others) {
+  if (!plan.turn_jwt) return nullptr;
+  return std::make_unique<JwtUsers>(*plan.turn_jwt, plan.turn->credentials.realm(), others);
+}
+
+turn::UserDirectory* first_of(JwtUsers* tokens, HookDesk* service) {
+  return tokens != nullptr ? static_cast<turn::UserDirectory*>(tokens) : service;
+}
+
 }  // namespace
 
 Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
@@ -46,28 +65,30 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
       batch_(segmentation_of(shared.plan)),
       relays_(loop, arena_, *this, shared.plan.turn->max_allocations),
       move_stream_(shared.move_stream),
-      move_dtls_(shared.move_dtls),
       tcp_relays_(open_tcp_relays(index, loop, shared, *this)),
       front_door_(loop, shared.plan.tls.get(), *this, FrontDoor::Limits{}),
       dtls_door_(open_dtls_door(shared.plan, shared.random, *this)),
       short_cuts_(index, shared.relays, shared.boxes),
       driver_(range_of(shared.plan), {index, batch_, relays_, front_door_, shared.relays,
                                       shared.reservations, short_cuts_, shared.random}),
+      hook_desk_(open_hook_desk(index, shared)),
+      jwt_users_(open_jwt_users(shared.plan, hook_desk_.get())),
       server_(shared.plan.turn, {.quota = shared.quota,
                                  .live_relays = shared.relays,
                                  .random = shared.random,
                                  .live_tcp_relays = shared.tcp_relays,
                                  .worker = index,
                                  .workers = shared.plan.workers,
-                                 .bandwidth = shared.bandwidth}),
+                                 .bandwidth = shared.bandwidth,
+                                 .users = first_of(jwt_users_.get(), hook_desk_.get())}),
       timer_(loop, [this] { on_time(); }),
       mail_arrived_(loop, [this] { on_mail(); }),
       parcels_arrived_(loop, [this] { on_parcels(); }),
       stop_requested_(loop, [this] { on_stop(); }),
       mailbox_(kMailboxCapacity, [this] { mail_arrived_.wake(); }),
       arrivals_(kMaxArrivals, [this] { mail_arrived_.wake(); }),
-      dtls_arrivals_(kMaxArrivals, [this] { mail_arrived_.wake(); }),
       forwarded_(kMaxForwarded, [this] { mail_arrived_.wake(); }),
+      settled_(kMaxSettled, [this] { mail_arrived_.wake(); }),
       stops_(1, [this] { stop_requested_.wake(); }),
       sockets_(std::move(sockets)) {
   for (const auto& listener : sockets_.udp) add_udp(*listener, UdpDoor::Speaks::kAny);
@@ -174,14 +195,6 @@ void Worker::on_dtls_gone(const turn::Path& path) {
   server_.on_client_gone(loop_.tick(), path, driver_);
 }
 
-bool Worker::on_dtls_departure(std::uint32_t worker, DtlsDeparture departure) {
-  return move_dtls_(worker, std::move(departure));
-}
-
-void Worker::forward_datagram(const turn::Path& path, std::uint32_t worker, ByteView datagram) {
-  driver_.forward(path, worker, Run::one(datagram));
-}
-
 void Worker::on_departure(const FrontDoor::Departure& departure,
                           std::unique_ptr<net::Stream> stream, ByteView unread) {
   if (departure.data) return tcp_relays_->splice(departure.data, std::move(stream), unread);
@@ -215,17 +228,23 @@ void Worker::on_mail() {
   for (const Revocation& revocation : mailbox_.take_all()) {
     server_.revoke(now, revocation.name, revocation.until, driver_);
   }
-  for (DtlsDeparture& session : dtls_arrivals_.take_all()) {
-    dtls_door_->adopt(now, std::move(session));
-  }
   for (const ForwardedDatagrams& datagrams : forwarded_.take_all()) {
-    if (dtls_door_ && dtls::is_record(datagrams.run.segment(0))) {
-      dtls_door_->on_datagrams(now, datagrams.path, datagrams.run);
-    } else {
-      from_client(datagrams.path, datagrams.run);
-    }
+    from_client(datagrams.path, datagrams.run);
   }
   for (net::Stream::Released& stream : arrivals_.take_all()) front_door_.adopt(std::move(stream));
+  for (const HookSettled& settled : settled_.take_all()) bring_again(settled.username);
+}
+
+void Worker::bring_again(std::string_view username) {
+  for (const HookDesk::Kept& kept : hook_desk_->take(username)) {
+    if (turn::is_stream(kept.path.transport)) {
+      front_door_.bring(kept.path.stream, kept.message);
+      continue;
+    }
+    const bool dtls = kept.path.transport == turn::Transport::kDtls;
+    if (dtls && !dtls_door_->knows(kept.path.stream)) continue;
+    from_client(kept.path, Run::one(kept.message));
+  }
 }
 
 void Worker::on_stop() {

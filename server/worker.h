@@ -19,6 +19,8 @@
 #include "net/udp_socket.h"
 #include "server/dtls_door.h"
 #include "server/front_door.h"
+#include "server/hook_desk.h"
+#include "server/jwt_users.h"
 #include "server/plan.h"
 #include "server/shared_quota.h"
 #include "server/shared_relays.h"
@@ -52,6 +54,11 @@ struct Revocation {
   WallTime until;
 };
 
+// The authorisation service has answered about this user, or has failed to.
+struct HookSettled {
+  std::string username;
+};
+
 class Worker final : private FrontDoor::Owner,
                      private DtlsDoor::Owner,
                      private net::RelaySockets::Receiver,
@@ -60,6 +67,7 @@ class Worker final : private FrontDoor::Owner,
   static constexpr std::size_t kMailboxCapacity = turn::kMaxRevokedNames;
   static constexpr std::size_t kMaxArrivals = 1024;
   static constexpr std::size_t kMaxForwarded = 4096;
+  static constexpr std::size_t kMaxSettled = 4096;
 
   // Outlives the worker.
   struct Shared {
@@ -71,9 +79,10 @@ class Worker final : private FrontDoor::Owner,
     const std::vector<std::unique_ptr<ParcelBox>>& boxes;  // one for each worker
     SharedRelays* tcp_relays = nullptr;                    // nullptr without --tcp-relay
     turn::BandwidthPool* bandwidth = nullptr;              // nullptr: no limit in total
+    HookCache* hook_cache = nullptr;                       // nullptr without --auth-hook
+    HookAsker ask_hook;
     StreamMover move_stream;
     DatagramMover move_datagrams;
-    DtlsMover move_dtls;
   };
   Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
          HttpTaker http);
@@ -92,8 +101,8 @@ class Worker final : private FrontDoor::Owner,
   [[nodiscard]] bool post(ForwardedDatagrams datagrams) {
     return forwarded_.post(std::move(datagrams));
   }
-  // Any thread: a DTLS session that belongs to this worker.
-  [[nodiscard]] bool post(DtlsDeparture session) { return dtls_arrivals_.post(std::move(session)); }
+  // Any thread: what the authorisation service has answered about is in the cache.
+  [[nodiscard]] bool post(HookSettled settled) { return settled_.post(std::move(settled)); }
   // Any thread: ends every allocation and connection, then calls `stopped` on the loop's thread.
   void request_stop(std::function<void()> stopped);
 
@@ -124,8 +133,6 @@ class Worker final : private FrontDoor::Owner,
   void send_datagram(const turn::Path& path, ByteView datagram) override;
   void on_dtls_message(const turn::Path& path, const Run& message) override;
   void on_dtls_gone(const turn::Path& path) override;
-  bool on_dtls_departure(std::uint32_t worker, DtlsDeparture departure) override;
-  void forward_datagram(const turn::Path& path, std::uint32_t worker, ByteView datagram) override;
   void on_departure(const FrontDoor::Departure& departure, std::unique_ptr<net::Stream> stream,
                     ByteView unread) override;
   void on_connected(turn::DataName data, turn::ConnectOutcome outcome) override;
@@ -137,6 +144,7 @@ class Worker final : private FrontDoor::Owner,
   void on_relay_error(std::uint64_t owner, const Address& to, const IcmpError& error) override;
   void on_time();
   void on_mail();
+  void bring_again(std::string_view username);
   void on_parcels();
   void on_stop();
   void flush();
@@ -148,12 +156,13 @@ class Worker final : private FrontDoor::Owner,
   net::TxBatch batch_;
   net::RelaySockets relays_;
   const StreamMover move_stream_;
-  const DtlsMover move_dtls_;
   std::unique_ptr<TcpRelays> tcp_relays_;  // nullptr without --tcp-relay
   FrontDoor front_door_;
   std::unique_ptr<DtlsDoor> dtls_door_;  // nullptr without --dtls
   ShortCuts short_cuts_;
   TurnDriver driver_;
+  std::unique_ptr<HookDesk> hook_desk_;  // nullptr without --auth-hook
+  std::unique_ptr<JwtUsers> jwt_users_;  // nullptr without --turn-jwt
   turn::Server server_;
   net::LoopTimer timer_;
   net::Async mail_arrived_;
@@ -161,8 +170,8 @@ class Worker final : private FrontDoor::Owner,
   net::Async stop_requested_;
   Mailbox<Revocation> mailbox_;
   Mailbox<net::Stream::Released> arrivals_;
-  Mailbox<DtlsDeparture> dtls_arrivals_;
   Mailbox<ForwardedDatagrams> forwarded_;
+  Mailbox<HookSettled> settled_;
   Mailbox<std::function<void()>> stops_;
   WorkerSockets sockets_;
   std::vector<std::unique_ptr<UdpDoor>> udp_doors_;
