@@ -22,7 +22,8 @@ inline constexpr std::uint32_t kMaxLobbySize = 1024;
 inline constexpr std::uint32_t kMaxEchoes = 256;
 inline constexpr std::uint32_t kLeastEchoTime = 5;  // seconds, both
 inline constexpr std::uint32_t kMostEchoTime = 3600;
-inline constexpr std::size_t kMaxRoomKeys = 8;  // of --room-jwt, and of --room-key
+inline constexpr std::size_t kMaxRoomKeys = 8;              // of --room-jwt, and of --room-key
+inline constexpr std::uint16_t kDefaultMetricsPort = 9641;  // as coturn's exporter
 
 struct ExternalIp {
   IpAddress external;
@@ -98,11 +99,15 @@ struct Config {
   std::vector<std::string> room_jwt_keys;   // HS256 secrets and ES256 public keys (PEM)
   std::vector<std::string> room_passwords;  // neither: rooms need no token
   std::uint32_t lobby_size = 32;
-  bool echo = true;              // the endpoint in the room "echo"
-  std::uint32_t echo_max = 8;    // guests at once
+  bool echo = true;               // the endpoint in the room "echo"
+  std::uint32_t echo_max = 8;     // guests at once
   std::uint32_t echo_time = 300;  // seconds, of one guest
   std::vector<IpRange> trusted_proxies;
   std::uint32_t workers = 0;  // 0: the CPUs that affinity and cgroup allow
+  // Where metrics are served: nullopt is kDefaultMetricsPort if nobody else has it; 0: nowhere.
+  std::optional<std::uint16_t> metrics_port;
+  IpAddress metrics_ip = IpAddress::v4(127, 0, 0, 1);
+  std::string metrics_token;  // asked of whoever reads them; empty: nothing is
   std::string static_dir;
   std::string state_dir;     // empty: chosen by state_dir.h
   bool segmentation = true;  // UDP_SEGMENT; --no-udp-gso is the kill switch

@@ -68,7 +68,7 @@ constexpr std::string_view kLogs =
 constexpr std::string_view kTlsFloor = "TLS 1.2 is the least here";
 constexpr std::string_view kCli = "there is no telnet console here";
 constexpr std::string_view kWebAdmin = "there is no web administration here";
-constexpr std::string_view kMetrics = "metrics are not given out on a port of their own here";
+constexpr std::string_view kMetrics = "metrics are plain HTTP here, at /metrics of their port";
 constexpr std::string_view kKeyExchange =
     "key exchange is by elliptic curves here, without such parameters";
 constexpr std::string_view kMultiplex = "every allocation has a port of its own here (RFC 8656)";
@@ -253,9 +253,10 @@ constexpr std::array kKeys = {
     CoturnKey{"new-log-timestamp-format", kWarned, kText, "", kLogs},
     CoturnKey{"log-min-level", kWarned, kText, "", kLogs},
     CoturnKey{"log-binding", kWarned, kSwitch, "", "Binding requests are not logged"},
-    CoturnKey{"prometheus", kWarned, kSwitch, "", kMetrics},
-    CoturnKey{"prometheus-port", kWarned, kText, "", kMetrics},
-    CoturnKey{"prometheus-address", kWarned, kText, "", kMetrics},
+    CoturnKey{"prometheus", kAccepted, kSwitch, "", "always, on 127.0.0.1:9641"},
+    CoturnKey{"prometheus-port", kAccepted, kText, "prometheus-port", ""},
+    CoturnKey{"prometheus-address", kWarned, kText, "",
+              "metrics stay on 127.0.0.1 unless --prometheus-address comes with a token"},
     CoturnKey{"prometheus-path", kWarned, kText, "", kMetrics},
     CoturnKey{"prometheus-tls", kWarned, kSwitch, "", kMetrics},
     CoturnKey{"prometheus-cert", kWarned, kText, "", kMetrics},

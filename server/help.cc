@@ -90,7 +90,7 @@ std::string help_text() {
   constexpr std::array kGroups = {OptionGroup::kListening,   OptionGroup::kRelaying,
                                   OptionGroup::kCredentials, OptionGroup::kRooms,
                                   OptionGroup::kTls,         OptionGroup::kWeb,
-                                  OptionGroup::kProcess};
+                                  OptionGroup::kMonitoring,  OptionGroup::kProcess};
   for (const OptionGroup group : kGroups) {
     text += fmt::format("\n{}\n", title(group));
     for (const Option& option : option_table()) {

@@ -289,6 +289,20 @@ constexpr std::array kOptions = {
            "Reverse proxies and load balancers, such as 127.0.0.1 or 10.0.0.0/8: what they write "
            "into X-Forwarded-For, X-Forwarded-Proto and PROXY headers is believed.",
            add_range<&Config::trusted_proxies>},
+    Option{"prometheus-port", "PORT", kMonitoring, kOnce, kPublic, "prometheus-port", "",
+           "Port of /metrics, /healthz and /readyz for those who watch the server; 0 = none. "
+           "Default: 9641, and none when that is taken.",
+           set_metrics_port},
+    Option{"prometheus-address", "IP", kMonitoring, kOnce, kPublic, "prometheus-address",
+           "127.0.0.1", "Address of that port. Any but loopback needs a --prometheus-token.",
+           set_metrics_ip},
+    Option{"prometheus-token", "TOKEN", kMonitoring, kOnce, kSecret, "prometheus-token", "",
+           "Answer /metrics only to those who send it: Authorization: Bearer TOKEN.",
+           set_metrics_token},
+    Option{"prometheus-token-file", "FILE", kMonitoring, kOnce, kPublic, "prometheus-token", "",
+           "The same from a file.",
+           set_metrics_token_of_file},
+
     Option{"config", "FILE", kProcess, kOnce, kPublic, "config", "",
            "Read options from a JSON file (comments allowed): {\"realm\": \"example.org\"}.",
            nullptr},
@@ -328,6 +342,8 @@ std::string_view title(OptionGroup group) {
       return "TLS";
     case kWeb:
       return "Web";
+    case kMonitoring:
+      return "Monitoring";
     case kProcess:
       return "Process";
   }
@@ -403,6 +419,11 @@ Expected<void> check_together(const Config& config) {
   }
   if (!config.tcp_relay && !config.allowed_tcp_peer_ports.empty()) {
     return failure("--allowed-tcp-peer-port is about TCP relaying: pass --tcp-relay too");
+  }
+  if (!config.metrics_ip.is_loopback() && config.metrics_token.empty()) {
+    return failure(
+        "--prometheus-address is not loopback: whoever reaches it could read the metrics; pass "
+        "--prometheus-token TOKEN too");
   }
   // A port of 0 is drawn by the kernel and collides with nothing.
   std::set<std::uint16_t> taken;

@@ -21,6 +21,7 @@ enum class OptionGroup : std::uint8_t {
   kRooms,
   kWeb,
   kTls,
+  kMonitoring,
   kProcess
 };
 enum class Arity : std::uint8_t { kFlag, kOnce, kRepeatable };

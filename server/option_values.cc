@@ -473,4 +473,31 @@ Applied add_room_passwords_of_file(Config& config, std::string_view path) {
   return add_file(config, path, "room-key-file", add_room_password);
 }
 
+Applied set_metrics_port(Config& config, std::string_view text) {
+  const auto port = parse_decimal(text);
+  if (!port || *port > 65535) return failure("expected a port number, or 0 for none");
+  config.metrics_port = static_cast<std::uint16_t>(*port);
+  return {};
+}
+
+Applied set_metrics_ip(Config& config, std::string_view text) {
+  const auto ip = IpAddress::parse(text);
+  if (!ip) return failure("expected an IP address such as 127.0.0.1 or 10.0.0.4");
+  config.metrics_ip = *ip;
+  return {};
+}
+
+Applied set_metrics_token(Config& config, std::string_view text) {
+  const bool clean = std::all_of(text.begin(), text.end(), is_graphic);
+  if (text.empty() || text.size() > kMaxSecret || !clean) {
+    return failure("expected a token of printable ASCII without blanks");
+  }
+  config.metrics_token = std::string(text);
+  return {};
+}
+
+Applied set_metrics_token_of_file(Config& config, std::string_view path) {
+  return add_file(config, path, "prometheus-token-file", set_metrics_token);
+}
+
 }  // namespace turnpike::server

@@ -104,5 +104,9 @@ Applied add_room_jwt_key(Config& config, std::string_view text);
 Applied add_room_jwt_keys_of_file(Config& config, std::string_view path);
 Applied add_room_password(Config& config, std::string_view text);
 Applied add_room_passwords_of_file(Config& config, std::string_view path);
+Applied set_metrics_port(Config& config, std::string_view text);
+Applied set_metrics_ip(Config& config, std::string_view text);
+Applied set_metrics_token(Config& config, std::string_view text);
+Applied set_metrics_token_of_file(Config& config, std::string_view path);
 
 }  // namespace turnpike::server

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "server/privileges.h"
 #include "server/runtime.h"
+#include "server/service_manager.h"
 
 namespace turnpike::server {
 namespace {
@@ -83,7 +84,13 @@ int run(const Plan& plan) {
     print_banner(plan, (*runtime)->bound(), (*runtime)->service(),
                  (*runtime)->main_loop().tick().wall);
     say_ready();
+    ServiceManager manager = ServiceManager::of_environment();
+    manager.ready("serving");
+    (*runtime)->on_pulse([&](const signaling::Health& health) {
+      if (health.stuck.empty()) manager.alive((*runtime)->main_loop().tick().mono);
+    });
     (*runtime)->serve();
+    manager.stopping();
   }
   log::info("stopped: {}", (*runtime)->summary());
   return kExitOk;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "server/metrics.h"
 
 namespace turnpike::server {
 namespace {
@@ -91,6 +92,20 @@ Expected<void, StartError> check_relay_ips(const Plan& plan) {
   return {};
 }
 
+// Nobody asked for the default port, so one that is taken stops nothing.
+Expected<std::unique_ptr<net::TcpListener>, StartError> bind_metrics(const Config& config) {
+  const std::uint16_t port = config.metrics_port.value_or(kDefaultMetricsPort);
+  if (port == 0) return nullptr;
+  net::TcpListener::Wish wish;
+  wish.bind = Address{config.metrics_ip, port};
+  auto listener = net::TcpListener::bind(wish);
+  if (listener) return std::move(*listener);
+  if (config.metrics_port) return unexpected(cannot_listen(listener.error().message));
+  log::info("no /metrics: {} is taken; choose another port with --prometheus-port",
+            wish.bind.to_string());
+  return nullptr;
+}
+
 }  // namespace
 
 Expected<std::unique_ptr<Runtime>, StartError> Runtime::bind(const Plan& plan) {
@@ -98,18 +113,20 @@ Expected<std::unique_ptr<Runtime>, StartError> Runtime::bind(const Plan& plan) {
   std::vector<WorkerSockets> sockets(plan.workers);
   if (auto done = bind_listeners(plan, bound, sockets); !done) return unexpected(done.error());
   if (auto done = check_relay_ips(plan); !done) return unexpected(done.error());
+  auto metrics = bind_metrics(plan.config);
+  if (!metrics) return unexpected(metrics.error());
   std::unique_ptr<StaticFiles> files;
   if (!plan.config.static_dir.empty()) {
     auto opened = StaticFiles::open(plan.config.static_dir);
     if (!opened) return unexpected(StartError{kExitUsage, opened.error().message});
     files = std::move(*opened);
   }
-  return std::unique_ptr<Runtime>(
-      new Runtime(plan, std::move(bound), std::move(files), std::move(sockets)));
+  return std::unique_ptr<Runtime>(new Runtime(plan, std::move(bound), std::move(files),
+                                              std::move(sockets), std::move(*metrics)));
 }
 
 Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticFiles> files,
-                 std::vector<WorkerSockets> sockets)
+                 std::vector<WorkerSockets> sockets, std::unique_ptr<net::TcpListener> metrics)
     : plan_(plan),
       bound_(std::move(bound)),
       files_(std::move(files)),
@@ -153,11 +170,41 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
           take_http(std::move(stream), unread);
         }));
   }
+  pulse_ = std::make_unique<Pulse>(main_loop_, worker_loops_, [this] {
+    if (report_) report_(health());
+  });
+  service_->judge_health_by([this] { return health(); });
+  if (metrics) open_metrics(std::move(metrics));
+}
+
+void Runtime::open_metrics(std::unique_ptr<net::TcpListener> listener) {
+  const auto sources = [this] {
+    const bool ready = health().stuck.empty() && health().not_ready.empty();
+    return MetricsSources{plan_, workers_, relays_, *service_, started_, ready};
+  };
+  metrics_ = std::make_unique<MetricsPort>(
+      main_loop_, std::move(listener), plan_.config.metrics_token,
+      MetricsPort::Sources{[sources] { return metrics_text(sources()); },
+                           [sources] { return coturn_metrics_text(sources()); },
+                           [this] { return health(); }});
+}
+
+signaling::Health Runtime::health() const {
+  signaling::Health health;
+  if (const std::size_t stuck = pulse_->stuck(); stuck > 0) {
+    health.stuck = fmt::format("{} of {} workers do not answer", stuck, workers_.size());
+  }
+  if (!serving_) health.not_ready = "shutting down";
+  return health;
 }
 
 Runtime::~Runtime() = default;
 
 void Runtime::serve() {
+  started_ = main_loop_.tick().wall;
+  serving_ = true;
+  pulse_->start();
+  if (metrics_) metrics_->start();
   for (const auto& worker : workers_) worker->start();
   if (echo_) echo_->start();
   for (const auto& loop : worker_loops_) {
@@ -181,7 +228,11 @@ void Runtime::stop() {
   }
   if (echo_) echo_->shut_down();
   if (hook_) hook_->shut_down();
-  hub_->shut_down([this] { main_loop_.stop(); });
+  serving_ = false;
+  hub_->shut_down([this] {
+    if (!metrics_) return main_loop_.stop();
+    metrics_->shut_down([this] { main_loop_.stop(); });
+  });
 }
 
 void Runtime::take_http(std::unique_ptr<net::Stream> stream, ByteView unread) {

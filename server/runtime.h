@@ -20,7 +20,9 @@
 #include "server/banner.h"
 #include "server/echo_door.h"
 #include "server/hub_loop.h"
+#include "server/metrics_port.h"
 #include "server/plan.h"
+#include "server/pulse.h"
 #include "server/shared_bandwidth.h"
 #include "server/shared_quota.h"
 #include "server/shared_relays.h"
@@ -48,6 +50,11 @@ class Runtime {
   // Any thread; also from the main loop's own callbacks.
   void request_stop();
 
+  // Said once each second from the main loop while serving, with what /healthz would answer.
+  void on_pulse(std::function<void(const signaling::Health&)> report) {
+    report_ = std::move(report);
+  }
+
   // One line of counters, summed over the workers.
   std::string summary() const;
   // Live allocations of each worker.
@@ -55,13 +62,15 @@ class Runtime {
 
  private:
   Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticFiles> files,
-          std::vector<WorkerSockets> sockets);
+          std::vector<WorkerSockets> sockets, std::unique_ptr<net::TcpListener> metrics);
   bool shares_main_loop() const { return plan_.workers == 1; }
   void take_http(std::unique_ptr<net::Stream> stream, ByteView unread);
   void revoke(std::string_view name, WallTime until);
   void open_hook();
   void on_hook_settled(std::string_view username, const HookAnswer& answer);
   void stop();
+  void open_metrics(std::unique_ptr<net::TcpListener> listener);
+  signaling::Health health() const;
 
   const Plan plan_;
   const BoundAddresses bound_;
@@ -84,6 +93,11 @@ class Runtime {
   std::unique_ptr<HubLoop> hub_;
   std::unique_ptr<HookClient> hook_;  // null, with its cache, without --auth-hook
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Pulse> pulse_;
+  std::unique_ptr<MetricsPort> metrics_;  // nullptr: nobody watches
+  std::function<void(const signaling::Health&)> report_;
+  WallTime started_;
+  bool serving_ = false;
   std::vector<std::thread> threads_;
 };
 

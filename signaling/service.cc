@@ -76,6 +76,7 @@ std::string Service::example_ice_servers(WallTime now) const {
 std::string Service::room_link(std::string_view room, WallTime now) const {
   return core_->room_link(room, now);
 }
+void Service::judge_health_by(HealthCheck check) { core_->judge_health_by(std::move(check)); }
 Service::Audit Service::audit() const { return core_->audit(); }
 
 }  // namespace turnpike::signaling

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "signaling/carrier.h"
+#include "signaling/health.h"
 #include "signaling/settings.h"
 
 namespace turnpike::signaling {
@@ -28,6 +29,8 @@ class Service {
   Service& operator=(const Service&) = delete;
 
   Carrier& carrier();
+  // Until it is told, all is well. Called for each /healthz and /readyz.
+  void judge_health_by(HealthCheck check);
 
   // For the start-up lines and the command line: an iceServers list and the path of a room link
   // with an invitation in its fragment.

@@ -6,11 +6,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "signaling/api.h"
 #include "signaling/assets.h"
 #include "signaling/credential_views.h"
 #include "signaling/gate.h"
+#include "signaling/health.h"
 #include "signaling/native_endpoint.h"
 #include "signaling/peerjs.h"
 #include "signaling/plain.h"
@@ -29,6 +31,7 @@ class Service::Core final : public Routes {
   Core(Settings settings, Random& random, Revoke revoke);
 
   Carrier& carrier() { return carrier_; }
+  void judge_health_by(HealthCheck check) { health_ = std::move(check); }
   Audit audit() const;
   std::string example_ice_servers(WallTime now) const;
   std::string room_link(std::string_view room, WallTime now) const;
@@ -68,6 +71,7 @@ class Service::Core final : public Routes {
   ScaleDrone scaledrone_;
   PeerJs peerjs_;
   YWebrtc ywebrtc_;
+  HealthCheck health_ = [] { return Health(); };
 };
 
 }  // namespace turnpike::signaling

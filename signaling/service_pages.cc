@@ -91,7 +91,7 @@ std::optional<Response> Service::Core::own_page(const Request& request) const {
   constexpr std::string_view kCall = "/call/";
   constexpr std::string_view kAssets = "/assets/";
   const std::string_view path = request.path();
-  if (path == "/healthz") return http::text_response(200, "ok\n");
+  if (path == "/healthz" || path == "/readyz") return health_response(health_(), path);
   if (auto script = client_script(request)) return script;
   // With a folder of the operator's, the start page is theirs, if there is one.
   if (path == "/" && !settings_.serve_static) return asset_response(request, "index.html");

@@ -226,6 +226,10 @@ Expected<Allocation*, ErrorCode> Server::Core::open_allocation(const Request& re
   const MonoTime deadline = request.now.mono + wish.lifetime;
   arm(allocation, allocation.first, deadline);
   if (allocation.second) arm(allocation, *allocation.second, deadline);
+  allocation.counted_as =
+      AllocationCounters::kind(request.path.transport, allocation.leg(Family::kIPv4) != nullptr,
+                               allocation.leg(Family::kIPv6) != nullptr);
+  statistics_.by_kind.begin(allocation.counted_as);
   return &allocation;
 }
 

@@ -27,6 +27,7 @@
 #include "turn/channels.h"
 #include "turn/credentials.h"
 #include "turn/data_connections.h"
+#include "turn/message_counters.h"
 #include "turn/mobility.h"
 #include "turn/path.h"
 #include "turn/permissions.h"
@@ -76,6 +77,9 @@ struct Allocation
   stun::ErrorCode other_family_refused{};      // ADDRESS-ERROR-CODE; 0: none
   ReservationToken reserved = 0;               // RESERVATION-TOKEN; 0: none
   std::unique_ptr<const KeptCredential> kept;  // null: Credentials knows the holder
+  std::uint8_t counted_as = AllocationCounters::kNone;
+  // Of the access token it was made or last refreshed with (RFC 7635).
+  std::optional<stun::Key> token_key;
 
   // nullptr: the allocation relays nothing of that family. Peers of such a family have neither
   // permissions nor channels here.

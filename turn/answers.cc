@@ -59,10 +59,13 @@ void Server::Core::classic_binding(const Request& request) {
   if (fine) {
     builder.plain_address(Attribute::kMappedAddress, request.path.remote);
     statistics_.binding_responses.add();
+    statistics_.messages.count_answer(request.message.method(), MessageCounters::kSuccess);
   } else {
-    builder.error(secured ? ErrorCode::kServerError : ErrorCode::kUnknownAttribute);
+    const ErrorCode code = secured ? ErrorCode::kServerError : ErrorCode::kUnknownAttribute;
+    builder.error(code);
     if (!secured) builder.unknown_attributes(std::span(unknown.types).first(unknown.count));
     statistics_.error_responses.add();
+    statistics_.messages.count_answer(request.message.method(), static_cast<std::uint16_t>(code));
   }
   request.sink.to_client(request.path, Parts{builder.finish(), {}, 0});
 }
@@ -93,10 +96,15 @@ void Server::Core::try_alternate(const Request& request) {
     builder.text(Attribute::kAlternateDomain, first->domain);
   }
   report_refusal(request, ErrorCode::kTryAlternate);
-  answer(request, builder);
+  send_answer(request, builder);
 }
 
 void Server::Core::answer(const Request& request, Builder& builder) {
+  statistics_.messages.count_answer(request.message.method(), MessageCounters::kSuccess);
+  send_answer(request, builder);
+}
+
+void Server::Core::send_answer(const Request& request, Builder& builder) {
   const bool fingerprint = answers_with_fingerprint(request);
   const std::size_t size = builder.size() + (fingerprint ? kFingerprintSize : 0);
   const std::string& software = settings_->software;
@@ -131,13 +139,14 @@ void Server::Core::refuse(const Request& request, ErrorCode code,
     builder.unknown_attributes(std::span(unknown.types).first(unknown.count));
   }
   report_refusal(request, code);
-  answer(request, builder);
+  send_answer(request, builder);
 }
 
 void Server::Core::report_refusal(const Request& request, ErrorCode code) {
   statistics_.error_responses.add();
   Event event;
   event.code = static_cast<std::uint16_t>(code);
+  statistics_.messages.count_answer(request.message.method(), event.code);
   event.method = request.message.method();
   event.path = &request.path;
   event.username = request.name;

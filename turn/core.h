@@ -174,7 +174,8 @@ class Server::Core {
   // answers.cc
   void classic_binding(const Request& request);
   void try_alternate(const Request& request);
-  void answer(const Request& request, stun::Builder& builder);
+  void answer(const Request& request, stun::Builder& builder);  // a success
+  void send_answer(const Request& request, stun::Builder& builder);
   void answer_plainly(const Request& request);
   void refuse(const Request& request, stun::ErrorCode code,
               const stun::MessageView::UnknownTypes& unknown = {});

@@ -130,6 +130,7 @@ void Server::Core::on_classic_message(Tick now, const Path& path, ByteView packe
   if (!message || !message->is(Class::kRequest, Method::kBinding)) {
     return statistics_.dropped_malformed.add();
   }
+  statistics_.messages.count_request(path.transport, message->method());
   classic_binding({now, path, *message, sink, {}, nullptr});
 }
 
@@ -137,10 +138,11 @@ void Server::Core::on_classic_message(Tick now, const Path& path, ByteView packe
 // whoever forged the source. Authentication comes before unknown attributes (RFC 8489 section 6.3).
 void Server::Core::on_request(const Request& request) {
   const bool is_binding = request.message.is(Class::kRequest, Method::kBinding);
-  if (is_binding && !settings_->binding_needs_credentials) return binding(request);
   if (!is_binding && !is_turn_request(request.message.method(), *settings_)) {
     return statistics_.dropped_malformed.add();
   }
+  statistics_.messages.count_request(request.path.transport, request.message.method());
+  if (is_binding && !settings_->binding_needs_credentials) return binding(request);
 
   const Authenticator::Verdict who =
       authenticator_.judge(request.message, request.path, request.now, session_of(request));
@@ -325,6 +327,7 @@ void Server::Core::bury(Allocation& allocation) {
 }
 
 void Server::Core::forget(Allocation& allocation) {
+  statistics_.by_kind.end(allocation.counted_as);
   allocations_.erase(allocation);
   statistics_.allocations.subtract(1);
 }

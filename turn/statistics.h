@@ -2,12 +2,15 @@
 #pragma once
 
 #include "base/counters.h"
+#include "turn/message_counters.h"
 
 namespace turnpike::turn {
 
 struct Statistics {
   Counter allocations;  // live now
   Counter allocations_created;
+  AllocationCounters by_kind;
+  MessageCounters messages;
   Counter data_connections;  // of TCP allocations: live now
   Counter binding_responses;
   Counter error_responses;

@@ -111,6 +111,8 @@ void Server::Core::on_connected(Tick now, DataName name, ConnectOutcome outcome,
   Room room;
   Builder builder(room, Class::kSuccess, Method::kConnect, connection->question.id);
   builder.u32(Attribute::kConnectionId, connection->id);
+  statistics_.messages.count_answer(static_cast<std::uint16_t>(Method::kConnect),
+                                    MessageCounters::kSuccess);
   answer_connect(*connection, builder, sink);
 }
 
@@ -124,6 +126,7 @@ void Server::Core::fail_connect(DataConnection& connection, Sink& sink) {
   Event event;
   event.code = static_cast<std::uint16_t>(ErrorCode::kConnectionTimeoutOrFailure);
   event.method = static_cast<std::uint16_t>(Method::kConnect);
+  statistics_.messages.count_answer(event.method, event.code);
   event.path = &allocation.path;
   event.username = allocation.holder->name;
   sink.report(event);

@@ -114,6 +114,7 @@ export class Turnpike {
       "--listening-ip": "127.0.0.1",
       "--relay-ip": "127.0.0.1",
       "--listening-port": this.port,
+      "--prometheus-port": 0,
       "--tls-listening-port": this.tlsPort,
       "--cert": join(this.#folder, "cert.pem"),
       "--pkey": join(this.#folder, "key.pem"),

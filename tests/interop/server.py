@@ -92,6 +92,8 @@ class Server:
         command = self.prefix + [BINARY, "--state-dir", os.path.join(self.folder, "state")]
         for ip in self.ips:
             command += ["--listening-ip", ip]
+        if not any(str(option).startswith("--prometheus-port") for option in self.options):
+            command += ["--prometheus-port", "0"]
         command += ["--listening-port", str(self.port), "--tls-listening-port", str(self.tls_port)]
         if self.tls:
             cert, key = certificate(self.folder)

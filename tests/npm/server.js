@@ -100,6 +100,7 @@ export class Turnpike {
       "--listening-ip": "127.0.0.1",
       "--relay-ip": "127.0.0.1",
       "--listening-port": this.port,
+      "--prometheus-port": 0,
       "--public-host": "localhost",
       "--state-dir": join(this.#folder, "state"),
       ...this.#options,

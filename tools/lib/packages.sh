@@ -29,7 +29,7 @@ test_packages() {
   printf '%s\n' python3 openssl procps ccache libgtest-dev libgmock-dev libbenchmark-dev \
     clang clang-tidy clang-format coturn python3-aioice libnss3-tools iproute2 iptables \
     python3-aiortc python3-websockets python3-gi gir1.2-nice-0.1 golang-go \
-    golang-github-pion-webrtc.v3-dev
+    golang-github-pion-webrtc.v3-dev prometheus systemd
   case "$(distribution)" in
     "debian bookworm") printf '%s\n' libclang-rt-14-dev chromium firefox-esr ;;
     debian*) printf '%s\n' libclang-rt-dev chromium firefox-esr ;;
