@@ -1,12 +1,14 @@
-// Relaying a packet allocates nothing: not ours, not OpenSSL's, not libuv's.
+// Relaying a packet allocates nothing, and neither does answering somebody who has not
+// authenticated: not ours, not OpenSSL's, not libuv's.
 //
 //   zero_allocation_test SERVER COUNTING_LIBRARY [PACKETS]
 //
 // Starts the release binary with two workers and the counting library before the C library's
 // allocator, warms every path up (UDP, TCP and TLS clients on both workers, channels and
 // indications, single packets and trains), reads the counters, relays a million packets in both
-// directions, and reads them again: nothing may have changed. Exits with 77 (skipped) when there
-// is no such binary.
+// directions, and reads them again: nothing may have changed. The same for thousands of strangers,
+// each from a port of its own: Bindings, requests without credentials, and with wrong ones. Exits
+// with 77 (skipped) when there is no such binary.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/udp.h>
@@ -46,6 +48,7 @@ constexpr int kSkipped = 77;
 constexpr std::uint16_t kChannelNumber = 0x4001;
 constexpr std::uint64_t kBurst = 16;
 constexpr std::uint64_t kWarmUpPackets = 20000;
+constexpr int kStrangers = 2000;         // of each kind
 constexpr int kClientsPerTransport = 6;  // enough that both workers get some of each
 
 // Thrown, so that the server is ended and the folder removed on the way out.
@@ -104,6 +107,8 @@ class ServerProcess {
                                           "--pkey",
                                           folder + "/key.pem",
                                           "--user-quota",
+                                          "0",
+                                          "--unauthorized-ratelimit-rps",
                                           "0"};
     std::vector<std::string> environment = {
         "LD_PRELOAD=" + library, std::string(kFileVariable) + "=" + folder + "/counters"};
@@ -281,6 +286,51 @@ std::uint64_t relay(std::vector<std::unique_ptr<Flow>>& flows, std::uint64_t pac
   return relayed;
 }
 
+// Answers how many requests were answered.
+std::uint64_t knock(const Address& server, int strangers) {
+  struct Claim {
+    const char* username;
+    const char* password;
+  };
+  // A known user, an unknown one, and names that a shared secret might have made.
+  const std::array<Claim, 4> claims{{{"alice", "wrong"},
+                                     {"mallory", "secret"},
+                                     {"4102444800:mallory", "guess"},
+                                     {"1:mallory", "guess"}}};
+  std::uint64_t answered = 0;
+  for (int i = 0; i < strangers; ++i) {
+    for (const Claim& claim : claims) {
+      TurnClient client(loopback::over_udp(server), claim.username, claim.password);
+      if (!client.binding()) fail("a Binding request was not answered");
+      // The first of its two requests has no credentials.
+      if (client.allocate() != 401) fail("a stranger was not refused");
+      answered += 3;
+    }
+  }
+  return answered;
+}
+
+// What one piece of work makes the server allocate.
+class Watch {
+ public:
+  explicit Watch(Counters& counters)
+      : counters_(counters), allocations_(counters.allocations), news_(counters.news) {
+    counters_.traces_left.store(8);
+  }
+  // Whether that was nothing.
+  bool report(const std::string& work) {
+    counters_.traces_left.store(0);
+    const std::uint64_t allocations = counters_.allocations - allocations_;
+    const std::uint64_t news = counters_.news - news_;
+    fmt::print("{}, {} calls of malloc, {} of operator new\n", work, allocations, news);
+    return allocations + news == 0;
+  }
+
+ private:
+  Counters& counters_;
+  std::uint64_t allocations_, news_;
+};
+
 int run(const std::string& binary, const std::string& library, std::uint64_t packets) {
   if (!std::filesystem::exists(binary)) {
     fmt::print("skipped: there is no {}; build the release preset first\n", binary);
@@ -299,16 +349,18 @@ int run(const std::string& binary, const std::string& library, std::uint64_t pac
   auto flows = open_flows(server);
   relay(flows, kWarmUpPackets);
 
-  const std::uint64_t allocations = counters.allocations.load();
-  const std::uint64_t news = counters.news.load();
-  counters.traces_left.store(8);
+  Watch relaying(counters);
   const std::uint64_t relayed = relay(flows, packets);
-  counters.traces_left.store(0);
-  const std::uint64_t more_allocations = counters.allocations.load() - allocations;
-  const std::uint64_t more_news = counters.news.load() - news;
-  fmt::print("{} packets relayed by {} clients, {} calls of malloc, {} of operator new\n", relayed,
-             flows.size(), more_allocations, more_news);
-  if (more_allocations + more_news == 0) return 0;
+  const bool nothing =
+      relaying.report(fmt::format("{} packets relayed by {} clients", relayed, flows.size()));
+
+  const Address udp = server.bound("UDP");
+  knock(udp, kStrangers / 20);
+  Watch knocking(counters);
+  const std::uint64_t answered = knock(udp, kStrangers);
+  if (knocking.report(fmt::format("{} requests of strangers answered", answered)) && nothing) {
+    return 0;
+  }
   server.show_rest();
   return 1;
 }
