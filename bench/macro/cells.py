@@ -23,6 +23,7 @@ class Cell:
     latency_to_floor: tuple = None
     workers: int = 1
     only_turnpike: bool = False
+    dtls: bool = False          # the servers speak it
     balance: tuple = None       # busiest worker's CPU time over the mean
 
     def unit(self):
@@ -64,6 +65,9 @@ CELLS = (
     Cell("tls-1200", "TLS clients, 1200 B, 100",
          relay("--allocations", "100", "--transport", "tls", "--size", "1200"),
          to_coturn=(0.85, 0.70), floors=False),
+    Cell("dtls-1200", "DTLS clients, 1200 B, 100",
+         relay("--allocations", "100", "--transport", "dtls", "--size", "1200"),
+         to_coturn=(0.85, 0.70), floors=False, dtls=True),
     Cell("short-cut", "both ends relayed, 160 B, 100",
          relay("--allocations", "100", "--short-cut"), to_coturn=(0.60, 0.30), floors=False),
     Cell("binding", "Binding request", ("binding", "--clients", "10"), to_coturn=(0.65, 0.50),

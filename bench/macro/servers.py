@@ -17,11 +17,11 @@ BINDING = bytes.fromhex("000100002112a442") + b"compare-bind"
 TURNPIKE = ("{build}/turnpike --state-dir {folder}/state --listening-ip {ip} "
             "--listening-port {port} --tls-listening-port {tls_port} --cert {cert} --pkey {key} "
             "--relay-ip {relay_ip} --user {user}:{password} --allowed-peer-ip {allowed} "
-            "--unauthorized-ratelimit-rps 0 --user-quota 0 --workers {workers}")
+            "--unauthorized-ratelimit-rps 0 --user-quota 0 --workers {workers} {dtls}")
 COTURN = ("turnserver -n --listening-ip {ip} --listening-port {port} --tls-listening-port "
           "{tls_port} --cert {cert} --pkey {key} --relay-ip {relay_ip} --relay-threads {workers} "
           "--lt-cred-mech --user {user}:{password} --realm compare --allow-loopback-peers "
-          "--no-cli --no-dtls --userdb {folder}/turndb --pidfile {folder}/pid "
+          "--no-cli {no_dtls} --userdb {folder}/turndb --pidfile {folder}/pid "
           "--no-stdout-log --simple-log --log-file /dev/null")
 FLOOR = "{build}/%s --listen {ip}:{port} --relay-ip {relay_ip}"
 
@@ -58,10 +58,12 @@ def make_certificate(folder):
 class Server:
     """A server while a with statement lasts; every run has a fresh one."""
 
-    def __init__(self, name, command, build, certificate, cpu=None, network=None, workers=1):
+    def __init__(self, name, command, build, certificate, cpu=None, network=None, workers=1,
+                 dtls=False):
         self.name, self.command, self.build, self.cpu = name, command, build, cpu
         self.network = network or Loopback()
         self.workers = workers
+        self.dtls = dtls
         self.cert, self.key = certificate
         self.folder = self.process = None
         with self.network.at_server():
@@ -77,8 +79,11 @@ class Server:
         words = [word.format(build=self.build, folder=self.folder, ip=net.listen_ip,
                              port=self.port, tls_port=self.port + 10000, relay_ip=net.relay_ip,
                              allowed=net.allowed, cert=self.cert, key=self.key, user=USER,
-                             password=PASSWORD, workers=self.workers)
+                             password=PASSWORD, workers=self.workers,
+                             dtls="--dtls" if self.dtls else "",
+                             no_dtls="" if self.dtls else "--no-dtls")
                  for word in shlex.split(self.command)]
+        words = [word for word in words if word]
         pinned = [] if self.cpu is None else ["taskset", "-c", str(self.cpu)]
         with open(os.path.join(self.folder, "log"), "wb") as log:
             self.process = subprocess.Popen(net.for_server(pinned + words), cwd=self.folder,

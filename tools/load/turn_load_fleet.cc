@@ -36,7 +36,7 @@ void end_on_signals() {
 
 Fleet::Fleet(const Options& options)
     : options_(options),
-      context_(make_tls_context()),
+      context_(options.transport == Transport::kDtls ? make_dtls_context() : make_tls_context()),
       inbox_(options.trains ? Trains::kYes : Trains::kNo),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   CHECK(epoll_ >= 0);
@@ -54,9 +54,9 @@ Expected<void> Fleet::open_one(std::uint32_t index) {
   sessions_.push_back(std::make_unique<Session>(index, options_, std::move(*link), random_));
   Session& session = *sessions_.back();
   epoll_event event{.events = EPOLLIN, .data = {.u64 = index}};
-  const bool stream = session.link().is_stream();
-  if (stream) event.events |= EPOLLOUT;
-  writing_.push_back(stream);
+  const bool opens = session.link().opens();
+  if (opens) event.events |= EPOLLOUT;
+  writing_.push_back(opens);
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, session.link().fd(), &event) != 0) {
     return failure("epoll takes no more sockets");
   }
@@ -151,7 +151,7 @@ void Fleet::turn(int timeout_ms, Receiver& receiver) {
     }
     Session& session = *sessions_[index];
     session.on_ready(tick_of(now), inbox_, receiver);
-    if (session.link().is_stream()) note_write_interest(session);
+    if (session.link().opens()) note_write_interest(session);
     if (session.link().has_failed()) {
       ::epoll_ctl(epoll_, EPOLL_CTL_DEL, session.link().fd(), nullptr);
     }

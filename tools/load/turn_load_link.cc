@@ -9,13 +9,13 @@
 namespace turnpike::load {
 
 std::string_view name_of(Transport transport) {
-  constexpr std::string_view kNames[] = {"udp", "tcp", "tls"};
+  constexpr std::string_view kNames[] = {"udp", "tcp", "tls", "dtls"};
   return kNames[static_cast<std::size_t>(transport)];
 }
 
 Expected<std::unique_ptr<Link>> Link::open(const Wish& wish) {
   std::unique_ptr<Link> link(new Link());
-  if (wish.transport != Transport::kUdp) {
+  if (!is_datagram(wish.transport)) {
     auto stream =
         ByteStream::open({.from = wish.from,
                           .server = wish.server,
@@ -32,6 +32,9 @@ Expected<std::unique_ptr<Link>> Link::open(const Wish& wish) {
   if (::connect(link->fd_, server.raw(), server.length) != 0) {
     return failure("no way to " + wish.server.to_string() + ": " + std::strerror(errno));
   }
+  if (wish.transport == Transport::kDtls) {
+    link->dtls_ = std::make_unique<DtlsDatagrams>(wish.context, link->fd_, wish.server);
+  }
   return link;
 }
 
@@ -40,6 +43,7 @@ Link::~Link() {
 }
 
 void Link::send(ByteView message) {
+  if (dtls_) return dtls_->send(message);
   if (!is_stream()) {
     // A refused or full socket is a lost datagram: the transaction sends again.
     [[maybe_unused]] const ssize_t sent = ::send(fd_, message.data(), message.size(), 0);

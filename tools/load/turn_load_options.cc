@@ -42,12 +42,15 @@ struct Texts {
 };
 
 void add_target(CLI::App& app, Options& options, Texts& texts) {
-  const std::map<std::string, Transport> transports{
-      {"udp", Transport::kUdp}, {"tcp", Transport::kTcp}, {"tls", Transport::kTls}};
+  const std::map<std::string, Transport> transports{{"udp", Transport::kUdp},
+                                                    {"tcp", Transport::kTcp},
+                                                    {"tls", Transport::kTls},
+                                                    {"dtls", Transport::kDtls}};
   app.add_option("--server", texts.server, "Address and port of the server")->capture_default_str();
   app.add_option("--user", options.user, "User name")->capture_default_str();
   app.add_option("--password", options.password, "Password")->capture_default_str();
-  app.add_option("--transport", options.transport, "udp, tcp or tls between client and server")
+  app.add_option("--transport", options.transport,
+                 "udp, tcp, tls or dtls between client and server")
       ->transform(CLI::CheckedTransformer(transports));
   app.add_option("--server-pid", options.server_pid,
                  "Process whose CPU time and memory are reported");

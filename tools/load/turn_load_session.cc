@@ -13,7 +13,7 @@ constexpr milliseconds kGreetingInterval{200};
 
 turn::Client::Settings settings_of(const Options& options) {
   turn::Client::Settings settings;
-  settings.reliability = options.transport == Transport::kUdp
+  settings.reliability = is_datagram(options.transport)
                              ? stun::Transaction::Reliability::kUnreliable
                              : stun::Transaction::Reliability::kReliable;
   settings.username = options.user;
@@ -77,7 +77,7 @@ void Session::on_ready(Tick now, Inbox& inbox, Receiver& receiver) {
     return;
   }
   if (state_ == State::kConnecting && link_->is_open()) begin(now);
-  if (link_->is_stream() && link_->wants_write()) link_->flush();
+  if (link_->opens() && link_->wants_write()) link_->flush();
 }
 
 void Session::on_message(Tick now, ByteView message, Receiver& receiver) {
@@ -108,6 +108,10 @@ void Session::on_greeting(ByteView payload) {
 }
 
 void Session::on_time(Tick now) {
+  if (state_ == State::kConnecting && link_->opens()) {
+    link_->flush();  // what was lost of a DTLS handshake is sent again
+    if (link_->is_open()) return begin(now);
+  }
   if (state_ == State::kConnecting || is_settled()) return;
   if (greet_again_ <= now.mono) {
     greet();

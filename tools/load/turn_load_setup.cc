@@ -25,7 +25,7 @@ class Setups final : private Receiver {
  public:
   explicit Setups(const Options& options)
       : options_(options),
-        context_(make_tls_context()),
+        context_(options.transport == Transport::kDtls ? make_dtls_context() : make_tls_context()),
         inbox_(Trains::kNo),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)),
         slots_(options.concurrency) {}
@@ -128,7 +128,7 @@ void Setups::begin(std::uint32_t index) {
   slot.session = std::make_unique<Session>(begun_++, options_, std::move(*link), random_);
   // Edge-triggered: a stream is told once that it is connected, and its requests are small.
   epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.u64 = index}};
-  if (!slot.session->link().is_stream()) event.events = EPOLLIN;
+  if (!slot.session->link().opens()) event.events = EPOLLIN;
   CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, slot.session->link().fd(), &event) == 0);
   slot.session->start(tick_of(slot.began));
 }

@@ -49,8 +49,7 @@ Traffic::Traffic(const Options& options, Fleet& fleet, unsigned allocations, int
     head_size_ = head.size();
     heads_.push_back(std::move(head));
   }
-  const bool padded =
-      options.framing == Framing::kIndication || options.transport != Transport::kUdp;
+  const bool padded = options.framing == Framing::kIndication || !is_datagram(options.transport);
   tail_ = padded ? padding_to_four(options.size) : 0;
   if (short_cut) return;
   fleet_.watch(peer_fd_, [this] { read_peer(); });
@@ -140,9 +139,15 @@ void Traffic::send_burst(Direction direction) {
 
 void Traffic::send_up(Session& session, Flow& flow) {
   Link& link = session.link();
-  const MutableBytes room =
-      link.is_stream() ? link.append(up_size()) : outbox_.add(link.fd(), nullptr, up_size());
-  compose_up(room, session.index() * 2, flow.next++);
+  const std::uint32_t sequence = flow.next++;
+  if (link.is_stream()) return compose_up(link.append(up_size()), session.index() * 2, sequence);
+  if (link.is_plain_udp()) {
+    const MutableBytes room = outbox_.add(link.fd(), nullptr, up_size());
+    return compose_up(room, session.index() * 2, sequence);
+  }
+  scratch_.resize(up_size());
+  compose_up(scratch_, session.index() * 2, sequence);
+  link.send(scratch_);
 }
 
 void Traffic::compose_up(MutableBytes room, std::uint32_t flow, std::uint32_t sequence) {

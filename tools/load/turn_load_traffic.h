@@ -68,6 +68,7 @@ class Traffic final : private Receiver {
   std::vector<net::SocketAddress> relayed_;
   std::vector<std::vector<std::uint8_t>> heads_;  // of each session's packets up
   std::size_t head_size_ = 0, tail_ = 0;
+  std::vector<std::uint8_t> scratch_;  // a message of which a DTLS record is made
   Lane lanes_[2];
   std::uint64_t indications_ = 0;
   std::uint64_t now_ = 0, next_send_ = 0;
