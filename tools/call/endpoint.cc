@@ -18,6 +18,7 @@ ServerTransport transport_of(load::Transport transport) {
     case load::Transport::kTcp:
       return ServerTransport::kTcp;
     case load::Transport::kTls:
+    case load::Transport::kDtls:  // not offered: browsers do not speak it
       break;
   }
   return ServerTransport::kTls;
