@@ -1,7 +1,10 @@
 #include "net/loop.h"
 
+#include <sys/prctl.h>
+
 #include <chrono>
 #include <csignal>
+#include <ctime>
 #include <utility>
 
 #include "base/check.h"
@@ -47,7 +50,12 @@ Loop::~Loop() {
   CHECK(uv_loop_close(&loop_) == 0);
 }
 
-void Loop::run() { uv_run(&loop_, UV_RUN_DEFAULT); }
+// Timers of the kernel may be late by this thread's slack, 50 us unless it is changed: as long as a
+// rest.
+void Loop::run() {
+  if (pacing_.is_on()) ::prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+  uv_run(&loop_, UV_RUN_DEFAULT);
+}
 
 void Loop::stop() { uv_stop(&loop_); }
 
@@ -75,7 +83,21 @@ std::size_t Loop::queued_stream_bytes() const {
 void Loop::before_blocking(uv_prepare_t* handle) {
   Loop& loop = *static_cast<Loop*>(handle->data);
   loop.flush();
+  if (loop.pacing_.is_on() && uv_backend_timeout(handle->loop) != 0) loop.rest();
   loop.tick_is_fresh_ = false;
+}
+
+// Everything on this loop waits, timers and streams too: for less than what a timer may be late.
+void Loop::rest() {
+  const MonoTime before = read_mono_clock();
+  const Duration worked = tick_is_fresh_ ? before - tick_.mono : Duration::zero();
+  const Duration wish = pacing_.rest_after(before, {std::exchange(inputs_, 0), worked});
+  if (wish <= Duration::zero()) return;
+  timespec span{};
+  span.tv_nsec = static_cast<long>(wish.count());
+  ::clock_nanosleep(CLOCK_MONOTONIC, 0, &span, nullptr);
+  const MonoTime after = read_mono_clock();
+  pacing_.on_rested(after, wish, after - before);
 }
 
 void Loop::after_io(uv_check_t* handle) { static_cast<Loop*>(handle->data)->flush(); }

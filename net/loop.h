@@ -1,7 +1,9 @@
 // Loop: one libuv loop and the clock that goes with it. A worker owns one; everything in net/ that
 // takes a Loop& belongs to its thread. Wake-ups from other threads go through Async.
 //
-// A turn:  timers -> NextTurn -> flush -> block for I/O -> I/O callbacks -> flush
+// A turn:  timers -> NextTurn -> flush -> rest -> block for I/O -> I/O callbacks -> flush
+//
+// The rest (WakePacing) is none unless it was allowed and many packets come one by one.
 //
 // A callback may destroy the object that it belongs to: what it needs lives until libuv has closed
 // the handle, which is also when what the callback captured is destroyed.
@@ -15,6 +17,7 @@
 
 #include "base/expected.h"
 #include "base/time.h"
+#include "net/wake_pacing.h"
 
 namespace turnpike::net {
 
@@ -41,6 +44,11 @@ class Loop {
   // by run() and run_once() only, never by the destructor. Streams are flushed after all of these.
   void on_flush(std::function<void()> flush);
 
+  // Lets packets gather for up to `longest` where that saves wake-ups. Before run().
+  void allow_rests(Duration longest) { pacing_ = WakePacing(longest); }
+  // Something was handled that a rest would have delayed.
+  void count_input() { ++inputs_; }
+
   // What the streams of this loop share.
   StreamPool& stream_pool();
 
@@ -54,6 +62,7 @@ class Loop {
   static void before_blocking(uv_prepare_t* handle);
   static void after_io(uv_check_t* handle);
   void flush();
+  void rest();
 
   uv_loop_t loop_;
   uv_prepare_t prepare_;
@@ -62,6 +71,8 @@ class Loop {
   std::unique_ptr<StreamPool> stream_pool_;
   Tick tick_;
   bool tick_is_fresh_ = false;
+  WakePacing pacing_{Duration::zero()};
+  std::uint32_t inputs_ = 0;
 };
 
 // A one-shot deadline. Destroying it cancels it.

@@ -18,6 +18,7 @@
 namespace turnpike::server {
 
 inline constexpr std::uint32_t kMaxWorkers = 256;
+inline constexpr std::uint32_t kMaxWakeRest = 200;  // microseconds
 inline constexpr std::uint32_t kMaxLobbySize = 1024;
 inline constexpr std::uint32_t kMaxEchoes = 256;
 inline constexpr std::uint32_t kLeastEchoTime = 5;  // seconds, both
@@ -107,7 +108,8 @@ struct Config {
   // Where metrics are served: nullopt is kDefaultMetricsPort if nobody else has it; 0: nowhere.
   std::optional<std::uint16_t> metrics_port;
   IpAddress metrics_ip = IpAddress::v4(127, 0, 0, 1);
-  std::string metrics_token;  // asked of whoever reads them; empty: nothing is
+  std::string metrics_token;      // asked of whoever reads them; empty: nothing is
+  std::uint32_t wake_rest = 125;  // microseconds; 0: never
   std::string static_dir;
   std::string state_dir;     // empty: chosen by state_dir.h
   bool segmentation = true;  // UDP_SEGMENT; --no-udp-gso is the kill switch

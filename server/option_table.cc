@@ -313,6 +313,10 @@ constexpr std::array kOptions = {
     Option{"workers", "N", kProcess, kOnce, kPublic, "workers", "the CPUs this process may use",
            "Threads that relay.",
            set_number<&Config::workers, 0, kMaxWorkers>},
+    Option{"wake-rest", "MICROSECONDS", kProcess, kOnce, kPublic, "wake-rest", "125",
+           "How long a thread that many packets wake one by one may let them gather, which saves "
+           "CPU time and delays them by so much; never while they are rare. 0 = never.",
+           set_number<&Config::wake_rest, 0, kMaxWakeRest>},
     Option{"help", "", kProcess, kFlag, kPublic, "help", "", "Show this text.", nullptr},
     Option{"version", "", kProcess, kFlag, kPublic, "version", "", "Show the version.", nullptr},
 };
