@@ -58,7 +58,7 @@ struct Member {
   std::string id;     // public
   std::string name;   // what it calls itself
   std::array<std::uint8_t, 16> secret{};
-  PeerHandle peer;  // empty: away
+  PeerHandle peer;        // empty: away
   bool has_echo = false;  // in the room "echo": the built-in member is there
   const Dialect* dialect = nullptr;
   std::uint64_t order = 0;  // of joining; who has the higher one is polite

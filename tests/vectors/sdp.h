@@ -1,4 +1,5 @@
-// The offers of real peers: one audio and one video track that send and receive, and a data channel.
+// The offers of real peers: one audio and one video track that send and receive, and a data
+// channel.
 #pragma once
 
 #include <string_view>

@@ -87,7 +87,7 @@ release_binary() {
 }
 
 own_sources() {
-  find base stun turn signaling net server tools tests bench -path '*/node_modules' -prune -o \
+  find base stun turn ice signaling net server tools tests bench -path '*/node_modules' -prune -o \
     \( -name '*.cc' -o -name '*.h' \) -print
 }
 
