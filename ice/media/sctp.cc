@@ -12,6 +12,12 @@
 namespace turnpike::media {
 namespace {
 
+// usrsctp names the two ends of an association by a pointer that it never follows. Ours are
+// numbers, so that a name is never given twice.
+void* name_of(std::uintptr_t id) {
+  return reinterpret_cast<void*>(id);  // NOLINT(performance-no-int-to-ptr)
+}
+
 thread_local bool is_home_thread = false;
 
 void no_log(const char*, ...) {}
@@ -30,11 +36,11 @@ class SctpStack {
   std::uintptr_t add(SctpAssociation& association) {
     const std::uintptr_t id = ++last_id_;
     associations_[id] = &association;
-    usrsctp_register_address(reinterpret_cast<void*>(id));
+    usrsctp_register_address(name_of(id));
     return id;
   }
   void remove(std::uintptr_t id) {
-    usrsctp_deregister_address(reinterpret_cast<void*>(id));
+    usrsctp_deregister_address(name_of(id));
     associations_.erase(id);
   }
   SctpAssociation* find(const void* id) const {
@@ -119,7 +125,7 @@ struct sockaddr_conn address_of(std::uintptr_t id, std::uint16_t port) {
   struct sockaddr_conn address {};
   address.sconn_family = AF_CONN;
   address.sconn_port = htons(port);
-  address.sconn_addr = reinterpret_cast<void*>(id);
+  address.sconn_addr = name_of(id);
   return address;
 }
 
@@ -170,7 +176,7 @@ std::unique_ptr<SctpAssociation> SctpAssociation::create(MonoTime now, const Set
 
 bool SctpAssociation::open() {
   socket_ = usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, &Receiver::received, &Receiver::room,
-                           0, reinterpret_cast<void*>(id_));
+                           0, name_of(id_));
   if (socket_ == nullptr || !set_options(socket_)) return false;
   struct sockaddr_conn ours = address_of(id_, settings_.local_port);
   struct sockaddr_conn theirs = address_of(id_, settings_.remote_port);
@@ -197,7 +203,7 @@ void SctpAssociation::touch(MonoTime now) {
 void SctpAssociation::on_packet(MonoTime now, ByteView packet) {
   SctpStack::get().advance(now);
   if (down_) return;
-  usrsctp_conninput(reinterpret_cast<void*>(id_), packet.data(), packet.size(), 0);
+  usrsctp_conninput(name_of(id_), packet.data(), packet.size(), 0);
   touch(now);
 }
 

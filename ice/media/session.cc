@@ -1,6 +1,7 @@
 #include "ice/media/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ice/media/channels.h"
 
@@ -325,7 +326,6 @@ std::vector<ReportBlock> Session::make_blocks() {
 // only. The first one carries the blocks.
 void Session::send_reports() {
   std::vector<ReportBlock> blocks = make_blocks();
-  bool reported = false;
   const auto send = [this](auto&& write) {
     std::array<std::uint8_t, kRtcpRoom> room;
     Writer out(room);
@@ -334,14 +334,13 @@ void Session::send_reports() {
   for (OutboundStream& stream : outbound_) {
     if (!stream.sent_since_report()) continue;
     SenderReport report = stream.report(now_.mono);
-    if (!reported) report.blocks = std::move(blocks);
-    reported = true;
+    report.blocks = std::exchange(blocks, {});
     send([this, &report](Writer& out) {
       return write_sender_report(out, report) &&
              write_source_description(out, report.ssrc, settings_.cname);
     });
   }
-  if (reported || blocks.empty()) return;
+  if (blocks.empty()) return;
   const std::uint32_t ssrc = outbound_.empty() ? own_ssrc_ : outbound_.front().statistics().ssrc;
   send([this, ssrc, &blocks](Writer& out) {
     return write_receiver_report(out, {ssrc, blocks}) &&
