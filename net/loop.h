@@ -46,8 +46,8 @@ class Loop {
 
   // Lets packets gather for up to `longest` where that saves wake-ups. Before run().
   void allow_rests(Duration longest) { pacing_ = WakePacing(longest); }
-  // Something was handled that a rest would have delayed.
-  void count_input() { ++inputs_; }
+  // So many datagrams were handled that a rest would have delayed.
+  void count_inputs(std::uint32_t count) { inputs_ += count; }
 
   // What the streams of this loop share.
   StreamPool& stream_pool();

@@ -56,11 +56,6 @@ turn::UserDirectory* first_of(JwtUsers* tokens, HookDesk* service) {
   return tokens != nullptr ? static_cast<turn::UserDirectory*>(tokens) : service;
 }
 
-// By datagrams: a train has amortised its wake-up already and waits for no others.
-void count_inputs(net::Loop& loop, const Run& run) {
-  for (std::uint32_t i = 0; i < run.count; ++i) loop.count_input();
-}
-
 }  // namespace
 
 Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
@@ -153,7 +148,8 @@ void Worker::UdpDoor::on_datagrams(net::UdpListener&, const Address& from, const
 }
 
 void Worker::on_relay_datagrams(std::uint64_t owner, const Address& from, const Run& run) {
-  count_inputs(loop_, run);
+  // By datagrams: a train has amortised its wake-up already and waits for no others.
+  loop_.count_inputs(run.count);
   server_.on_peer(loop_.tick(), owner, from, run, driver_);
 }
 
@@ -167,7 +163,7 @@ void Worker::on_stream_message(const turn::Path& path, ByteView message) {
 
 // A packet for another client of ours is relayed to it when the input that brought it is done.
 void Worker::from_client(const turn::Path& path, const Run& run) {
-  count_inputs(loop_, run);
+  loop_.count_inputs(run.count);
   const Tick now = loop_.tick();
   short_cuts_.begin_input();
   server_.on_client(now, path, run, driver_);

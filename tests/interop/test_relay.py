@@ -282,7 +282,9 @@ class Addresses(unittest.TestCase):
                     caller.allocate()
 
     def test_relay_addresses_take_turns(self):
-        with relay("--relay-ip", "127.0.0.2") as server, contextlib.ExitStack() as stack:
+        # Each worker counts the turns of its own clients.
+        with relay("--relay-ip", "127.0.0.2", "--workers", "1") as server, \
+                contextlib.ExitStack() as stack:
             relayed = [stack.enter_context(client(server)).allocate()[0] for _ in range(4)]
             self.assertEqual(sorted(relayed), ["127.0.0.1"] * 2 + ["127.0.0.2"] * 2)
 
