@@ -3,6 +3,7 @@
 The conversations and the explanations are in conversations/.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -81,11 +82,14 @@ class Differential(Conversation):
         with open(DIFFERENCES, encoding="utf-8") as file:
             explained = read_differences(file.read())
         found = {}
-        with Coturn() as coturn:
+        # Every socket stays open to the end: a port that the kernel gives out a second time would
+        # bring a conversation the allocation that an earlier one left at the server.
+        with Coturn() as coturn, contextlib.ExitStack() as stack:
             for name, lines in read_conversations(FOLDER):
-                with Player(coturn.address) as theirs, Player(self.server.address) as ours:
-                    answers = [answer.replace(ALWAYS_OURS, "") for answer in ours.play(lines)]
-                    pairs = zip(lines, theirs.play(lines), answers)
+                theirs = stack.enter_context(Player(coturn.address))
+                ours = stack.enter_context(Player(self.server.address))
+                answers = [answer.replace(ALWAYS_OURS, "") for answer in ours.play(lines)]
+                pairs = zip(lines, theirs.play(lines), answers)
                 found |= {(name, number): (line, *answers)
                           for number, (line, *answers) in enumerate(pairs, 1)
                           if answers[0] != answers[1]}
