@@ -23,6 +23,18 @@ DtlsDoor::DtlsDoor(ssl_ctx_st* context, Random& random, Owner& owner, const Limi
 
 DtlsDoor::~DtlsDoor() { close_all(); }
 
+namespace {
+
+// What the kernel brings of a session's five-tuple comes with this path.
+turn::Path listener_path(const turn::Path& session) {
+  turn::Path path = session;
+  path.transport = turn::Transport::kUdp;
+  path.stream = 0;
+  return path;
+}
+
+}  // namespace
+
 DtlsDoor::Session* DtlsDoor::find(const turn::Path& path) {
   const auto found = by_address_.find(Key{path.listener, path.remote});
   return found == by_address_.end() ? nullptr : sessions_.find(found->second);
@@ -34,6 +46,12 @@ void DtlsDoor::on_datagrams(Tick now, const turn::Path& path, const Run& run) {
     const ByteView datagram = run.segment(i);
     if (!dtls::is_record(datagram)) continue;
     Session* session = find(path);
+    if (session == nullptr && !departed_.empty()) {
+      if (const auto worker = departed_.find(path, now.mono)) {
+        owner_.forward_datagram(path, *worker, datagram);
+        continue;
+      }
+    }
     const bool begins = dtls::is_client_hello(datagram) &&
                         (session == nullptr || !session->association->began_with(datagram));
     if (begins) {
@@ -56,9 +74,21 @@ void DtlsDoor::on_hello(const turn::Path& path, ByteView datagram, Session* know
 }
 
 void DtlsDoor::open(const turn::Path& path, std::unique_ptr<dtls::Association> association) {
-  if (crowd_of(path.remote.ip) >= limits_.per_prefix) return statistics_.refused_crowded.add();
+  Session* session = add(path, std::move(association));
+  if (session == nullptr) return statistics_.refused_crowded.add();
+  session->handshake_ends = now_.mono + kHandshakeTime;
+  statistics_.begun.add();
+  enqueue(*session, handshaking_);
+  make_room(handshaking_, limits_.handshakes);
+  session->association->start();
+  settle(*session);
+}
+
+DtlsDoor::Session* DtlsDoor::add(const turn::Path& path,
+                                 std::unique_ptr<dtls::Association> association) {
+  if (crowd_of(path.remote.ip) >= limits_.per_prefix) return nullptr;
   const SessionHandle handle = sessions_.emplace(*this);
-  if (!handle) return statistics_.refused_crowded.add();
+  if (!handle) return nullptr;
   Session& session = *sessions_.find(handle);
   session.self = handle;
   session.path = path;
@@ -67,13 +97,8 @@ void DtlsDoor::open(const turn::Path& path, std::unique_ptr<dtls::Association> a
   session.association = std::move(association);
   session.association->send_to(session);
   session.timer.name(0, handle.pack());
-  session.handshake_ends = now_.mono + kHandshakeTime;
   by_address_.emplace(Key{path.listener, path.remote}, handle);
-  statistics_.begun.add();
-  enqueue(session, handshaking_);
-  make_room(handshaking_, limits_.handshakes);
-  session.association->start();
-  settle(session);
+  return &session;
 }
 
 void DtlsDoor::feed(Session& session, ByteView datagram, std::uint8_t traffic_class) {
@@ -83,8 +108,60 @@ void DtlsDoor::feed(Session& session, ByteView datagram, std::uint8_t traffic_cl
     Run run = Run::one(*message);
     run.traffic_class = traffic_class;
     owner_.on_dtls_message(session.path, run);
+    if (session.departs_to) return send_away(session, *message);
   }
   settle(session);
+}
+
+void DtlsDoor::bring(Tick now, std::uint64_t handle, ByteView message) {
+  now_ = now;
+  Session* session = sessions_.find(SessionHandle::unpack(handle));
+  if (session == nullptr) return;
+  owner_.on_dtls_message(session->path, Run::one(message));
+  if (session->departs_to) send_away(*session, message);
+}
+
+void DtlsDoor::depart(std::uint64_t handle, std::uint32_t worker) {
+  if (Session* session = sessions_.find(SessionHandle::unpack(handle))) {
+    session->departs_to = worker;
+  }
+}
+
+// With what else its last datagram held, for what is read later comes from the new worker's hands.
+void DtlsDoor::send_away(Session& session, ByteView message) {
+  const std::uint32_t worker = *std::exchange(session.departs_to, std::nullopt);
+  DtlsDeparture departure;
+  departure.messages.emplace_back(message.begin(), message.end());
+  while (const auto more = session.association->read(received_)) {
+    departure.messages.emplace_back(more->begin(), more->end());
+  }
+  const turn::Path path = listener_path(session.path);
+  const bool open = session.association->state() == State::kEstablished;
+  // Without room for a forward the request stays unanswered, and its client will try again.
+  if (!open || !departed_.add(path, worker, now_.mono)) return settle(session);
+  departure.path = path;
+  departure.association = std::move(session.association);
+  forget(session);
+  statistics_.departed.add();
+  if (!owner_.on_dtls_departure(worker, std::move(departure))) departed_.remove(path);
+}
+
+void DtlsDoor::adopt(Tick now, DtlsDeparture departure) {
+  now_ = now;
+  departed_.remove(departure.path);
+  if (Session* before = find(departure.path)) close(*before, statistics_.closed_by_client);
+  Session* session = add(departure.path, std::move(departure.association));
+  if (session == nullptr) return statistics_.refused_crowded.add();
+  statistics_.adopted.add();
+  session->last_heard = now.mono;
+  enqueue(*session, idle_);
+  arm(*session);
+  make_room(idle_, limits_.idle);
+  for (const auto& message : departure.messages) {
+    owner_.on_dtls_message(session->path, Run::one(message));
+  }
+  session->departs_to.reset();  // not twice for one datagram: its client asks again
+  settle(*session);
 }
 
 // What the input has made of the session.
@@ -175,6 +252,10 @@ void DtlsDoor::close(Session& session, Counter& reason) {
   reason.add();
   owner_.on_dtls_gone(session.path);
   session.association->close();
+  forget(session);
+}
+
+void DtlsDoor::forget(Session& session) {
   leave_queue(session);
   by_address_.erase(Key{session.path.listener, session.path.remote});
   sessions_.erase(session.self);

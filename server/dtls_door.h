@@ -6,6 +6,11 @@
 // A session costs some forty kilobytes, so those without an allocation are bounded three ways: in
 // all, by source prefix, and by pushing the oldest out. A client that comes back on the same
 // five-tuple proves its address again before its old session ends (RFC 6347 section 4.2.8).
+//
+// A mobile client (RFC 8016) may arrive at another worker than its allocation's. Then the session
+// departs: its keys go to that worker, whose door adopts it, and what the kernel brings here of its
+// five-tuple from then on is sent after it. The door that has a session keeps no such forward for
+// it, so forwards never go in circles.
 // Owned by a Worker; worker thread only.
 #pragma once
 
@@ -13,7 +18,9 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/counters.h"
@@ -24,6 +31,7 @@
 #include "base/time.h"
 #include "base/timer_wheel.h"
 #include "server/turn_driver.h"
+#include "turn/mobility.h"
 #include "turn/path.h"
 #include "turn/throttle.h"
 
@@ -38,12 +46,23 @@ struct DtlsDoorStatistics {
   Counter closed_late;       // the handshake took too long
   Counter closed_idle;       // no allocation and silent
   Counter closed_by_client;  // close_notify, a failure, or a new session on the five-tuple
+  Counter departed;          // to another worker
+  Counter adopted;           // from another worker
   Counter messages_dropped;  // to the client: too long for a record, or it is gone
 
   std::uint64_t turned_away() const {
     return refused_crowded.read() + closed_crowded.read() + closed_late.read();
   }
 };
+
+// A session on its way to another worker, with what its client said and nobody has answered.
+struct DtlsDeparture {
+  turn::Path path;
+  std::unique_ptr<dtls::Association> association;
+  std::vector<std::vector<std::uint8_t>> messages;
+};
+// False when that worker's mailbox is full.
+using DtlsMover = std::function<bool(std::uint32_t worker, DtlsDeparture)>;
 
 class DtlsDoor final : public DtlsClients {
  public:
@@ -64,6 +83,11 @@ class DtlsDoor final : public DtlsClients {
     virtual void send_datagram(const turn::Path& path, ByteView datagram) = 0;
     virtual void on_dtls_message(const turn::Path& path, const Run& message) = 0;
     virtual void on_dtls_gone(const turn::Path& path) = 0;
+    // False: that worker has no room for it, and the session is lost.
+    virtual bool on_dtls_departure(std::uint32_t worker, DtlsDeparture departure) = 0;
+    // To be given to that worker's door.
+    virtual void forward_datagram(const turn::Path& path, std::uint32_t worker,
+                                  ByteView datagram) = 0;
   };
 
   // The context has been through dtls::require_cookies().
@@ -75,11 +99,13 @@ class DtlsDoor final : public DtlsClients {
   void on_time(Tick now);
   MonoTime next_deadline() const { return wheel_.next(); }
   void close_all();
-  // Whether this session (Path::stream) is still there.
-  bool knows(std::uint64_t session) { return sessions_.find(SessionHandle::unpack(session)); }
+  void adopt(Tick now, DtlsDeparture departure);
+  // Gives the owner a message of this session (Path::stream) once more, if it is still there.
+  void bring(Tick now, std::uint64_t session, ByteView message);
 
   void to_client(const turn::Path& path, const turn::Parts& parts) override;
   void on_allocation(std::uint64_t session, Allocation allocation) override;
+  void depart(std::uint64_t session, std::uint32_t worker) override;
 
   const DtlsDoorStatistics& statistics() const { return statistics_; }
   std::uint32_t sessions() const { return sessions_.size(); }
@@ -102,6 +128,7 @@ class DtlsDoor final : public DtlsClients {
     Timer timer;
     MonoTime handshake_ends;
     MonoTime last_heard;
+    std::optional<std::uint32_t> departs_to;
   };
   // The answers to strangers.
   struct Stranger final : dtls::Output {
@@ -122,6 +149,10 @@ class DtlsDoor final : public DtlsClients {
   Session* find(const turn::Path& path);
   void on_hello(const turn::Path& path, ByteView datagram, Session* known);
   void open(const turn::Path& path, std::unique_ptr<dtls::Association> association);
+  // nullptr when there is no room.
+  Session* add(const turn::Path& path, std::unique_ptr<dtls::Association> association);
+  void send_away(Session& session, ByteView message);
+  void forget(Session& session);
   void feed(Session& session, ByteView datagram, std::uint8_t traffic_class);
   void settle(Session& session);
   void arm(Session& session);
@@ -144,6 +175,7 @@ class DtlsDoor final : public DtlsClients {
   Queue idle_;         // silent for longest first
   Slab<Session> sessions_;
   boost::unordered_flat_map<Key, SessionHandle, boost::hash<Key>> by_address_;
+  turn::Forwards departed_;  // by the listener's path
   // Sessions without an allocation of the source prefixes of one hash; nothing is kept per prefix.
   std::vector<std::uint32_t> crowds_;
   Tick now_;

@@ -154,6 +154,9 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
   const auto move_datagrams = [this](std::uint32_t worker, ForwardedDatagrams datagrams) {
     return worker < workers_.size() && workers_[worker]->post(std::move(datagrams));
   };
+  const auto move_dtls = [this](std::uint32_t worker, DtlsDeparture session) {
+    return worker < workers_.size() && workers_[worker]->post(std::move(session));
+  };
   open_hook();
   const HookAsker ask_hook = [this](HookQuestion question) {
     return hook_->post(std::move(question));
@@ -165,7 +168,8 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
     workers_.push_back(std::make_unique<Worker>(
         i, loop, std::move(sockets[i]),
         Worker::Shared{plan_, relays_, reservations_, quota_, random_, boxes_, tcp_relays_.get(),
-                       bandwidth_.get(), hook_cache_.get(), ask_hook, move_stream, move_datagrams},
+                       bandwidth_.get(), hook_cache_.get(), ask_hook, move_stream, move_datagrams,
+                       move_dtls},
         [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
           take_http(std::move(stream), unread);
         }));

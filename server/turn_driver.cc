@@ -198,6 +198,7 @@ void TurnDriver::splice(turn::DataName data, const turn::Path& client) {
 void TurnDriver::close_data(turn::DataName data) { tcp_->close_data(data); }
 
 void TurnDriver::hand_over(const turn::Path& client, std::uint32_t worker) {
+  if (client.transport == turn::Transport::kDtls) return dtls_->depart(client.stream, worker);
   wiring_.streams.depart(client.stream, {{}, worker});
 }
 

@@ -47,6 +47,8 @@ class DtlsClients {
   using Allocation = StreamDirectory::Allocation;
   virtual void to_client(const turn::Path& path, const turn::Parts& parts) = 0;
   virtual void on_allocation(std::uint64_t session, Allocation allocation) = 0;
+  // After the message under way another worker takes the session over, and sees that message again.
+  virtual void depart(std::uint64_t session, std::uint32_t worker) = 0;
 };
 
 // Datagrams on their way to the worker that serves their client (RFC 8016).

@@ -65,6 +65,7 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
       batch_(segmentation_of(shared.plan)),
       relays_(loop, arena_, *this, shared.plan.turn->max_allocations),
       move_stream_(shared.move_stream),
+      move_dtls_(shared.move_dtls),
       tcp_relays_(open_tcp_relays(index, loop, shared, *this)),
       front_door_(loop, shared.plan.tls.get(), *this, FrontDoor::Limits{}),
       dtls_door_(open_dtls_door(shared.plan, shared.random, *this)),
@@ -87,6 +88,7 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
       stop_requested_(loop, [this] { on_stop(); }),
       mailbox_(kMailboxCapacity, [this] { mail_arrived_.wake(); }),
       arrivals_(kMaxArrivals, [this] { mail_arrived_.wake(); }),
+      dtls_arrivals_(kMaxArrivals, [this] { mail_arrived_.wake(); }),
       forwarded_(kMaxForwarded, [this] { mail_arrived_.wake(); }),
       settled_(kMaxSettled, [this] { mail_arrived_.wake(); }),
       stops_(1, [this] { stop_requested_.wake(); }),
@@ -199,6 +201,14 @@ void Worker::on_dtls_gone(const turn::Path& path) {
   server_.on_client_gone(loop_.tick(), path, driver_);
 }
 
+bool Worker::on_dtls_departure(std::uint32_t worker, DtlsDeparture departure) {
+  return move_dtls_(worker, std::move(departure));
+}
+
+void Worker::forward_datagram(const turn::Path& path, std::uint32_t worker, ByteView datagram) {
+  driver_.forward(path, worker, Run::one(datagram));
+}
+
 void Worker::on_departure(const FrontDoor::Departure& departure,
                           std::unique_ptr<net::Stream> stream, ByteView unread) {
   if (departure.data) return tcp_relays_->splice(departure.data, std::move(stream), unread);
@@ -232,8 +242,15 @@ void Worker::on_mail() {
   for (const Revocation& revocation : mailbox_.take_all()) {
     server_.revoke(now, revocation.name, revocation.until, driver_);
   }
+  for (DtlsDeparture& session : dtls_arrivals_.take_all()) {
+    dtls_door_->adopt(now, std::move(session));
+  }
   for (const ForwardedDatagrams& datagrams : forwarded_.take_all()) {
-    from_client(datagrams.path, datagrams.run);
+    if (dtls_door_ && dtls::is_record(datagrams.run.segment(0))) {
+      dtls_door_->on_datagrams(now, datagrams.path, datagrams.run);
+    } else {
+      from_client(datagrams.path, datagrams.run);
+    }
   }
   for (net::Stream::Released& stream : arrivals_.take_all()) front_door_.adopt(std::move(stream));
   for (const HookSettled& settled : settled_.take_all()) bring_again(settled.username);
@@ -245,8 +262,10 @@ void Worker::bring_again(std::string_view username) {
       front_door_.bring(kept.path.stream, kept.message);
       continue;
     }
-    const bool dtls = kept.path.transport == turn::Transport::kDtls;
-    if (dtls && !dtls_door_->knows(kept.path.stream)) continue;
+    if (kept.path.transport == turn::Transport::kDtls) {
+      dtls_door_->bring(loop_.tick(), kept.path.stream, kept.message);
+      continue;
+    }
     from_client(kept.path, Run::one(kept.message));
   }
 }

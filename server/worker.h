@@ -83,6 +83,7 @@ class Worker final : private FrontDoor::Owner,
     HookAsker ask_hook;
     StreamMover move_stream;
     DatagramMover move_datagrams;
+    DtlsMover move_dtls;
   };
   Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
          HttpTaker http);
@@ -103,6 +104,8 @@ class Worker final : private FrontDoor::Owner,
   }
   // Any thread: what the authorisation service has answered about is in the cache.
   [[nodiscard]] bool post(HookSettled settled) { return settled_.post(std::move(settled)); }
+  // Any thread: a DTLS session that belongs to this worker.
+  [[nodiscard]] bool post(DtlsDeparture session) { return dtls_arrivals_.post(std::move(session)); }
   // Any thread: ends every allocation and connection, then calls `stopped` on the loop's thread.
   void request_stop(std::function<void()> stopped);
 
@@ -133,6 +136,8 @@ class Worker final : private FrontDoor::Owner,
   void send_datagram(const turn::Path& path, ByteView datagram) override;
   void on_dtls_message(const turn::Path& path, const Run& message) override;
   void on_dtls_gone(const turn::Path& path) override;
+  bool on_dtls_departure(std::uint32_t worker, DtlsDeparture departure) override;
+  void forward_datagram(const turn::Path& path, std::uint32_t worker, ByteView datagram) override;
   void on_departure(const FrontDoor::Departure& departure, std::unique_ptr<net::Stream> stream,
                     ByteView unread) override;
   void on_connected(turn::DataName data, turn::ConnectOutcome outcome) override;
@@ -156,6 +161,7 @@ class Worker final : private FrontDoor::Owner,
   net::TxBatch batch_;
   net::RelaySockets relays_;
   const StreamMover move_stream_;
+  const DtlsMover move_dtls_;
   std::unique_ptr<TcpRelays> tcp_relays_;  // nullptr without --tcp-relay
   FrontDoor front_door_;
   std::unique_ptr<DtlsDoor> dtls_door_;  // nullptr without --dtls
@@ -170,6 +176,7 @@ class Worker final : private FrontDoor::Owner,
   net::Async stop_requested_;
   Mailbox<Revocation> mailbox_;
   Mailbox<net::Stream::Released> arrivals_;
+  Mailbox<DtlsDeparture> dtls_arrivals_;
   Mailbox<ForwardedDatagrams> forwarded_;
   Mailbox<HookSettled> settled_;
   Mailbox<std::function<void()>> stops_;

@@ -133,16 +133,12 @@ bool Server::Core::is_last_move(const Request& request, const TicketClaim& claim
          last->id == request.message.transaction_id() && request.now.mono < last->answered_until;
 }
 
-// Its packets are forwarded from here on; a connection goes there as a whole.
+// Its packets are forwarded from here on; a connection or DTLS session goes there as a whole.
 Outcome Server::Core::send_to_owner(const Request& request, std::uint32_t worker) {
   if (worker >= workers_) return unexpected(ErrorCode::kAllocationMismatch);
-  if (is_stream(request.path.transport)) {
+  if (request.path.transport != Transport::kUdp) {
     request.sink.hand_over(request.path, worker);
     return {};
-  }
-  // A DTLS session stays where its keys are, and the way back to it would have to be found.
-  if (request.path.transport != Transport::kUdp) {
-    return unexpected(ErrorCode::kAllocationMismatch);
   }
   if (!forwards_.add(request.path, worker, request.now.mono)) {
     return unexpected(ErrorCode::kInsufficientCapacity);

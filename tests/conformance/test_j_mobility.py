@@ -3,6 +3,7 @@
 import struct
 
 from conversation import PASSWORD, USER, Conversation
+from test_dtls import DtlsPipe, PipeSocket
 from turnclient import (ALLOCATE, LIFETIME, NONCE, REALM, REFRESH, REQUEST, REQUESTED_TRANSPORT,
                         USERNAME, XOR_RELAYED_ADDRESS, Message, Refused, TurnClient)
 
@@ -15,6 +16,13 @@ class MobileConversation(Conversation):
     OPTIONS = ("--mobility", "--user", "bob:hush")
 
     def traveller(self, transport="udp", username=USER, password=PASSWORD):
+        if transport == "dtls":
+            pipe = DtlsPipe(self.server.tls_address)
+            self.addCleanup(pipe.close)
+            client = TurnClient(self.server.address, username=username, password=password)
+            client.socket.close()
+            client.socket = PipeSocket(pipe)
+            return client
         address = self.server.tls_address if transport == "tls" else self.server.address
         client = TurnClient(address, transport, username=username, password=password)
         self.addCleanup(client.close)
@@ -197,11 +205,12 @@ class Quota(MobileConversation):
 class TwoWorkers(MobileConversation):
     """The kernel gives a new five-tuple to either worker."""
 
+    OPTIONS = (*MobileConversation.OPTIONS, "--dtls")
     WORKERS = 2
     TLS = True
 
     def test_8016_3_2_2_a_client_may_arrive_at_another_worker(self):
-        for transport in ("udp", "tcp", "tls"):
+        for transport in ("udp", "tcp", "tls", "dtls"):
             client, peer = self.allocated(transport)
             for _ in range(8):
                 client = self.moved(client, transport)
@@ -210,3 +219,16 @@ class TwoWorkers(MobileConversation):
                 self.assertEqual(client.refresh(), 600)
             client.refresh(0)
             self.assert_refused(437, client.refresh)
+
+    def test_8016_3_2_2_a_dtls_session_may_change_its_worker_more_than_once(self):
+        """One session shows the tickets of several allocations, one after the other."""
+        there = self.traveller("dtls")
+        for transport in ("udp", "tcp", "dtls") * 2:
+            client, peer = self.allocated(transport)
+            ticket = self.refresh(there, client.ticket).get(MOBILITY_TICKET)
+            self.assertTrue(ticket)
+            there.relayed = client.relayed
+            there.channels, there.peers = dict(client.channels), dict(client.peers)
+            self.assert_reaches_peer(there, peer)
+            self.assert_peer_reaches(there, peer)
+            there.refresh(0)

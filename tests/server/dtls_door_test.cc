@@ -32,7 +32,10 @@ class DtlsDoorTest : public testing::Test, public DtlsDoor::Owner {
     std::vector<std::string> heard;
   };
 
-  void TearDown() override { door_.reset(); }  // it says goodbye to everybody
+  void TearDown() override {  // they say goodbye to everybody
+    door_.reset();
+    other_.reset();
+  }
 
   void open_door(const DtlsDoor::Limits& limits = {}) {
     door_ = std::make_unique<DtlsDoor>(contexts_.server(), random_, *this, limits);
@@ -100,7 +103,23 @@ class DtlsDoorTest : public testing::Test, public DtlsDoor::Owner {
   }
   void on_dtls_message(const turn::Path& path, const turnpike::Run& message) override {
     last_path_ = path;
-    if (as_text(message.segment(0)) == "echo") door_->to_client(path, {message.segment(0), {}, 0});
+    DtlsDoor& door = moved_ ? *other_ : *door_;
+    const auto text = as_text(message.segment(0));
+    if (text == "echo") door.to_client(path, {message.segment(0), {}, 0});
+    if (text == "go" && !moved_) door_->depart(path.stream, 7);
+    if (text == "go" && moved_) door.to_client(path, {as_bytes("arrived"), {}, 0});
+  }
+  bool on_dtls_departure(std::uint32_t worker, DtlsDeparture departure) override {
+    EXPECT_EQ(worker, 7u);
+    if (other_ == nullptr) return false;
+    moved_ = true;
+    other_->adopt(now_, std::move(departure));
+    return true;
+  }
+  void forward_datagram(const turn::Path& path, std::uint32_t worker, ByteView datagram) override {
+    EXPECT_EQ(worker, 7u);
+    ++forwarded_;
+    other_->on_datagrams(now_, path, turnpike::Run::one(datagram));
   }
   void on_dtls_gone(const turn::Path& path) override { gone_.push_back(path.remote.to_string()); }
 
@@ -108,6 +127,9 @@ class DtlsDoorTest : public testing::Test, public DtlsDoor::Owner {
   SeededRandom random_{1};
   std::map<std::string, std::unique_ptr<Client>> clients_;
   std::unique_ptr<DtlsDoor> door_;
+  std::unique_ptr<DtlsDoor> other_;  // of worker 7, where messages are heard once one has moved
+  bool moved_ = false;
+  int forwarded_ = 0;
   Tick now_{{seconds(1000)}, {seconds(1'700'000'000)}};
   turn::Path last_path_;
   std::vector<std::string> gone_;
@@ -311,6 +333,88 @@ TEST_F(DtlsDoorTest, ATrainForAClientIsAMessageEach) {
   carry(one);
   using namespace std::string_literals;
   EXPECT_EQ(one.heard, (std::vector<std::string>{"haa\0"s, "hbb\0"s, "hcc\0"s}));
+}
+
+TEST_F(DtlsDoorTest, ASessionThatDepartsGoesOnAtAnotherDoorWithTheMessageUnderWay) {
+  open_door();
+  other_ = std::make_unique<DtlsDoor>(contexts_.server(), random_, *this, DtlsDoor::Limits{});
+  Client& one = connected("192.0.2.1:5000");
+  Client& two = connected("192.0.2.1:5001");
+  one.association->write(as_bytes("go"));
+  carry(one);
+  EXPECT_EQ(one.heard, std::vector<std::string>{"arrived"});
+  EXPECT_EQ(door_->sessions(), 1u);
+  EXPECT_EQ(other_->sessions(), 1u);
+  EXPECT_TRUE(gone_.empty()) << "nothing has ended";
+  EXPECT_EQ(forwarded_, 0);
+  EXPECT_TRUE(knows(one));
+  EXPECT_EQ(forwarded_, 1);
+  EXPECT_EQ(last_path_.transport, turn::Transport::kDtls);
+  EXPECT_EQ(door_->statistics().departed.read(), 1u);
+  EXPECT_EQ(other_->statistics().adopted.read(), 1u);
+  moved_ = false;
+  EXPECT_TRUE(knows(two)) << "the other one stayed";
+}
+
+TEST_F(DtlsDoorTest, AMessageThatWaitedForAnAnswerIsHeardAgainAndMayTakeItsSessionAway) {
+  open_door();
+  other_ = std::make_unique<DtlsDoor>(contexts_.server(), random_, *this, DtlsDoor::Limits{});
+  Client& one = connected("192.0.2.1:5000");
+  ASSERT_TRUE(knows(one));
+  const std::uint64_t session = last_path_.stream;
+  door_->bring(now_, session + 1, as_bytes("go"));
+  EXPECT_EQ(door_->sessions(), 1u) << "there is no such session";
+  door_->bring(now_, session, as_bytes("go"));
+  carry(one);
+  EXPECT_EQ(one.heard.back(), "arrived");
+  EXPECT_EQ(door_->sessions(), 0u);
+  door_->bring(now_, session, as_bytes("go"));
+  EXPECT_EQ(other_->sessions(), 1u);
+}
+
+TEST_F(DtlsDoorTest, ItsClientMayBeginAnewAndItEndsWhereItIs) {
+  open_door();
+  other_ = std::make_unique<DtlsDoor>(contexts_.server(), random_, *this, DtlsDoor::Limits{});
+  Client& one = connected("192.0.2.1:5000");
+  one.association->write(as_bytes("go"));
+  carry(one);
+  Client& anew = connected("192.0.2.1:5000");
+  EXPECT_TRUE(knows(anew));
+  EXPECT_EQ(door_->sessions(), 0u);
+  EXPECT_EQ(other_->sessions(), 1u);
+  now_.mono = now_.mono + DtlsDoor::kIdleTime + seconds(1);
+  other_->on_time(now_);
+  EXPECT_EQ(other_->sessions(), 0u);
+  EXPECT_EQ(other_->statistics().closed_idle.read(), 1u);
+}
+
+TEST_F(DtlsDoorTest, OneThatComesBackIsServedHereAndNothingGoesInCircles) {
+  open_door();
+  other_ = std::make_unique<DtlsDoor>(contexts_.server(), random_, *this, DtlsDoor::Limits{});
+  Client& one = connected("192.0.2.1:5000");
+  one.association->write(as_bytes("go"));
+  carry(one);
+  // As if worker 7 had sent it back.
+  DtlsDeparture back;
+  back.path = path_of(one);
+  back.association = Association::create(contexts_.server(), Association::Role::kServer, one);
+  moved_ = false;
+  door_->adopt(now_, std::move(back));
+  forwarded_ = 0;
+  one.association->write(as_bytes("echo"));
+  carry(one);
+  EXPECT_EQ(forwarded_, 0);
+}
+
+TEST_F(DtlsDoorTest, OneThatFindsNoRoomElsewhereIsLostAndMayBeginAnewHere) {
+  open_door();
+  Client& one = connected("192.0.2.1:5000");
+  one.association->write(as_bytes("go"));
+  carry(one);
+  EXPECT_TRUE(one.heard.empty());
+  EXPECT_EQ(door_->sessions(), 0u);
+  EXPECT_TRUE(knows(connected("192.0.2.1:5000")));
+  EXPECT_EQ(forwarded_, 0);
 }
 
 }  // namespace
