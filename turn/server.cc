@@ -284,10 +284,11 @@ void Server::Core::shut_down(Sink& sink) {
 
 void Server::Core::end(Allocation& allocation, Event::Ending ending, Sink& sink) {
   if (allocation.mobility && allocation.mobility->arriving) forget_arriving(allocation, sink);
-  close_data_connections(allocation, Family::kIPv4, sink);
-  close_data_connections(allocation, Family::kIPv6, sink);
+  // The relayed addresses first: whoever sees his connection end finds nobody listening any more.
   sink.close_relay(allocation.first.relay);
   if (allocation.second) sink.close_relay(allocation.second->relay);
+  close_data_connections(allocation, Family::kIPv4, sink);
+  close_data_connections(allocation, Family::kIPv6, sink);
   Event event;
   event.kind = Event::Kind::kAllocationEnded;
   event.ending = ending;
@@ -301,9 +302,9 @@ void Server::Core::end(Allocation& allocation, Event::Ending ending, Sink& sink)
 void Server::Core::end_leg(Allocation& allocation, Family family, Sink& sink) {
   const bool is_first = allocation.first.family() == family;
   const std::unique_ptr<Leg> second = std::move(allocation.second);
+  sink.close_relay(is_first ? allocation.first.relay : second->relay);
   close_data_connections(allocation, family, sink);
   if (allocation.tcp) allocation.tcp->permissions.forget(family);
-  sink.close_relay(is_first ? allocation.first.relay : second->relay);
   if (is_first) {
     allocation.first.relay = second->relay;
     allocation.first.relayed = second->relayed;
