@@ -43,6 +43,9 @@ struct Config {
   std::vector<IpAddress> listening_ips;  // empty: every address, both families
   std::uint16_t listening_port = 3478;
   std::uint16_t tls_listening_port = 5349;  // 0: none
+  bool udp = true;  // --no-udp, --no-tcp and --no-tls close a kind of listener
+  bool tcp = true;
+  bool tls = true;
   bool dtls = false;
   bool rfc5780 = false;
   std::uint16_t alt_listening_port = 0;  // 0: the one after the listening port
@@ -110,6 +113,9 @@ struct Config {
   IpAddress metrics_ip = IpAddress::v4(127, 0, 0, 1);
   std::string metrics_token;      // asked of whoever reads them; empty: nothing is
   std::uint32_t wake_rest = 125;  // microseconds; 0: never
+  std::string proc_user;          // whom root becomes; empty: the system user
+  std::string proc_group;         // empty: that user's own
+  std::string pid_file;
   std::string static_dir;
   std::string state_dir;     // empty: chosen by state_dir.h
   bool segmentation = true;  // UDP_SEGMENT; --no-udp-gso is the kill switch

@@ -13,9 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-bool may_stand_in_file(const Option& option) {
-  return option.name != "config" && option.name != "help" && option.name != "version";
-}
+bool may_stand_in_file(const Option& option) { return option.apply != nullptr; }
 
 // Line and column, and nothing of the text: it may hold a secret.
 std::string not_json(const std::string& path, std::string_view text, std::size_t byte) {

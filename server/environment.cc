@@ -22,8 +22,7 @@ constexpr std::string_view kFileSuffix = "__FILE";
 
 const Option* option_of_variable(std::string_view name) {
   for (const Option& option : option_table()) {
-    const bool only_argument = option.name == "help" || option.name == "version";
-    if (!only_argument && environment_name(option.name) == name) return &option;
+    if (!asks_only(option) && environment_name(option.name) == name) return &option;
   }
   return nullptr;
 }

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 
 #include "base/text.h"
@@ -28,7 +27,9 @@ constexpr std::string_view kAfterwards = R"(
 The same names work elsewhere; the command line wins over the environment, that over the file:
   TURNPIKE_LISTENING_PORT=3478        upper case, _ for -; lists separated by commas, lists of
                                       secrets by line breaks only
+  TURNPIKE_REALM__FILE=/run/realm     a file that holds the value
   {"listening-port": 3478}            in the file of --config; lists are arrays
+  listening-port=3478                 in coturn's turnserver.conf, which --config reads as well
 
 Secrets are better given in files or in the environment. In arguments they are overwritten at
 once, but not before others may have seen them.
@@ -87,11 +88,7 @@ std::string_view version() { return TURNPIKE_VERSION; }
 
 std::string help_text() {
   std::string text = fmt::format("turnpike {}: {}", version(), kIntroduction);
-  constexpr std::array kGroups = {OptionGroup::kListening,   OptionGroup::kRelaying,
-                                  OptionGroup::kCredentials, OptionGroup::kRooms,
-                                  OptionGroup::kTls,         OptionGroup::kWeb,
-                                  OptionGroup::kMonitoring,  OptionGroup::kProcess};
-  for (const OptionGroup group : kGroups) {
+  for (const OptionGroup group : kGroupsInOrder) {
     text += fmt::format("\n{}\n", title(group));
     for (const Option& option : option_table()) {
       if (option.group == group) text += entry(option);

@@ -2,14 +2,17 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <utility>
 
 #include "base/log.h"
 #include "base/random.h"
+#include "server/check_config.h"
 #include "server/options.h"
 #include "server/plan.h"
+#include "server/print_config.h"
 #include "server/privileges.h"
 #include "server/run.h"
 #include "server/state_dir.h"
@@ -22,6 +25,11 @@ using namespace turnpike::server;
 int refuse(ExitCode code, const std::string& sentence) {
   fmt::print(stderr, "turnpike: {}\n", sentence);
   return code;
+}
+
+WallTime wall_now() {
+  return {std::chrono::duration_cast<std::chrono::seconds>(
+      std::chrono::system_clock::now().time_since_epoch())};
 }
 
 int serve(Config config) {
@@ -53,6 +61,15 @@ int main(int argc, char** argv) {
     case Invocation::Wish::kVersion:
       fmt::print("turnpike {}\n", version());
       return kExitOk;
+    case Invocation::Wish::kPrint:
+      fmt::print("{}", print_config(invocation->settings));
+      return kExitOk;
+    case Invocation::Wish::kCheck: {
+      const auto checked =
+          report(check_config(std::move(invocation->config), look_at_machine(), wall_now()));
+      fmt::print("{}", checked.text);
+      return checked.code;
+    }
     case Invocation::Wish::kServe:
       break;
   }

@@ -32,6 +32,15 @@ constexpr std::array kOptions = {
            "Speak DTLS, too, on the UDP ports of both numbers above. Needs a --cert. Browsers do "
            "not use it; other clients do.",
            set_switch<&Config::dtls, true>},
+    Option{"no-udp", "", kListening, kFlag, kPublic, "no-udp", "",
+           "Do not serve STUN and TURN over UDP. DTLS, too, is then on the TLS port alone.",
+           set_switch<&Config::udp, false>},
+    Option{"no-tcp", "", kListening, kFlag, kPublic, "no-tcp", "",
+           "Do not open the TCP port of --listening-port. The TLS port and the others stay.",
+           set_switch<&Config::tcp, false>},
+    Option{"no-tls", "", kListening, kFlag, kPublic, "no-tls", "",
+           "Do not speak TLS over TCP although there is a --cert.",
+           set_switch<&Config::tls, false>},
     Option{"http-port", "PORT", kListening, kRepeatable, kPublic, "http-port", "",
            "Another TCP port, for plain HTTP and WebSocket only.",
            add_http_port},
@@ -304,7 +313,8 @@ constexpr std::array kOptions = {
            set_metrics_token_of_file},
 
     Option{"config", "FILE", kProcess, kOnce, kPublic, "config", "",
-           "Read options from a JSON file (comments allowed): {\"realm\": \"example.org\"}.",
+           "Read options from a JSON file (comments allowed), {\"realm\": \"example.org\"}, or "
+           "from coturn's turnserver.conf.",
            nullptr},
     Option{"state-dir", "DIR", kProcess, kOnce, kPublic, "state-dir",
            "/var/lib/turnpike for root and the system user, else $XDG_STATE_HOME/turnpike",
@@ -317,6 +327,24 @@ constexpr std::array kOptions = {
            "How long a thread that many packets wake one by one may let them gather, which saves "
            "CPU time and delays them by so much; never while they are rare. 0 = never.",
            set_number<&Config::wake_rest, 0, kMaxWakeRest>},
+    Option{"proc-user", "NAME", kProcess, kOnce, kPublic, "proc-user",
+           "turnpike, else nobody",
+           "User to continue as when started as root, once ports are bound and files are read.",
+           set_name<&Config::proc_user>},
+    Option{"proc-group", "NAME", kProcess, kOnce, kPublic, "proc-group", "that user's group",
+           "Group to continue as.",
+           set_name<&Config::proc_group>},
+    Option{"pidfile", "FILE", kProcess, kOnce, kPublic, "pidfile", "",
+           "Write the number of the process into a file, and remove it at the end.",
+           set_path<&Config::pid_file>},
+    Option{"check-config", "", kProcess, kFlag, kPublic, "check-config", "",
+           "Read everything that a start reads, say what is wrong or will surprise, and end: with "
+           "2 where it would not start.",
+           nullptr},
+    Option{"print-config", "", kProcess, kFlag, kPublic, "print-config", "",
+           "Print the effective configuration as a JSON file, with where each value comes from and "
+           "without secrets, and end.",
+           nullptr},
     Option{"help", "", kProcess, kFlag, kPublic, "help", "", "Show this text.", nullptr},
     Option{"version", "", kProcess, kFlag, kPublic, "version", "", "Show the version.", nullptr},
 };
@@ -353,6 +381,8 @@ std::string_view title(OptionGroup group) {
   }
   return "";
 }
+
+bool asks_only(const Option& option) { return option.apply == nullptr && option.name != "config"; }
 
 std::string environment_name(std::string_view option) {
   std::string name = "TURNPIKE_";
@@ -415,6 +445,13 @@ Expected<void> check_together(const Config& config) {
     if (auto checked = check_alternate_port(config); !checked) return checked;
   }
   if (auto checked = check_auth_hook(config); !checked) return checked;
+  const bool tls = config.tls && !config.certificate_file.empty() && config.tls_listening_port != 0;
+  const bool dtls = config.dtls && config.tls_listening_port != 0;
+  if (!config.udp && !config.tcp && !tls && !dtls) {
+    return failure(
+        "--no-udp and --no-tcp leave no port for clients: TLS needs --cert, --pkey and a "
+        "--tls-listening-port");
+  }
   if (config.oauth && config.token_keys.empty()) {
     return failure("--oauth needs a key to open tokens with: pass --oauth-key KID:BASE64 too");
   }

@@ -3,6 +3,7 @@
 // Constant data; any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -24,6 +25,11 @@ enum class OptionGroup : std::uint8_t {
   kMonitoring,
   kProcess
 };
+// As --help and everything else that is written about options has them.
+inline constexpr std::array kGroupsInOrder = {OptionGroup::kListening,   OptionGroup::kRelaying,
+                                              OptionGroup::kCredentials, OptionGroup::kRooms,
+                                              OptionGroup::kTls,         OptionGroup::kWeb,
+                                              OptionGroup::kMonitoring,  OptionGroup::kProcess};
 enum class Arity : std::uint8_t { kFlag, kOnce, kRepeatable };
 enum class Secrecy : std::uint8_t { kPublic, kSecret };
 
@@ -46,6 +52,9 @@ struct Option {
 std::span<const Option> option_table();
 const Option* find_option(std::string_view name);
 std::string_view title(OptionGroup group);
+
+// A question such as --help, which only the command line asks.
+bool asks_only(const Option& option);
 
 // "listening-port" becomes "TURNPIKE_LISTENING_PORT".
 std::string environment_name(std::string_view option);

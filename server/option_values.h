@@ -58,6 +58,13 @@ Applied set_path(Config& config, std::string_view text) {
 }
 
 template <auto kMember>
+Applied set_name(Config& config, std::string_view text) {
+  if (text.empty()) return failure("expected a name");
+  config.*kMember = std::string(text);
+  return {};
+}
+
+template <auto kMember>
 Applied add_ip(Config& config, std::string_view text) {
   const auto ip = IpAddress::parse(text);
   if (!ip) return failure("expected an IP address such as 192.0.2.1 or 2001:db8::1");

@@ -36,16 +36,31 @@ const std::string* text_of(const Source& source, std::string_view name) {
   return nullptr;
 }
 
+std::string origin_of(const Source& source, const GivenOption& given) {
+  if (!given.place.empty()) return given.place;
+  switch (source.kind) {
+    case SourceKind::kCommandLine:
+      return "command line";
+    case SourceKind::kEnvironment:
+      return environment_name(given.option->name);
+    case SourceKind::kFile:
+      break;
+  }
+  return source.file;
+}
+
 // Applies what no source before it has set, then claims it.
-Expected<void> apply(Config& config, Source& source, std::set<std::string_view>& settled) {
+Expected<void> apply(Invocation& invocation, Source& source, std::set<std::string_view>& settled) {
   std::set<std::string_view> claimed;
   for (GivenOption& given : source.given) {
     const Option& option = *given.option;
     if (option.apply == nullptr || settled.contains(option.setting)) continue;
     claimed.insert(option.setting);
-    if (auto applied = option.apply(config, given.text); !applied) {
+    if (auto applied = option.apply(invocation.config, given.text); !applied) {
       return failure(fmt::format("{}: {}", describe(source, given), applied.error().message));
     }
+    const bool secret = option.secrecy == Secrecy::kSecret;
+    invocation.settings.push_back({&option, secret ? "" : given.text, origin_of(source, given)});
   }
   settled.merge(claimed);
   return {};
@@ -63,13 +78,14 @@ bool holds_secrets(const Source& source) {
   });
 }
 
-Expected<Config> put_together(std::vector<Source> sources) {
-  Config config;
+Expected<Invocation> put_together(Invocation::Wish wish, std::vector<Source> sources) {
+  Invocation invocation{wish, {}, {}};
+  Config& config = invocation.config;
   std::set<std::string_view> settled;
   Expected<void> result;
   for (Source& source : sources) {
     if (result) result = check_repetition(source);
-    if (result) result = apply(config, source, settled);
+    if (result) result = apply(invocation, source, settled);
     if (source.others_may_read && holds_secrets(source)) {
       config.notices.push_back(fmt::format(
           "every user of this machine can read the secrets in {}: chmod 640 it", source.file));
@@ -80,7 +96,7 @@ Expected<Config> put_together(std::vector<Source> sources) {
   }
   if (result) result = check_together(config);
   if (!result) return unexpected(std::move(result.error()));
-  return config;
+  return invocation;
 }
 
 }  // namespace
@@ -92,8 +108,12 @@ Expected<Invocation> read_options(int argc, char** argv, char** environment) {
   auto command_line = read_command_line(arguments);
   for (std::string& argument : arguments) wipe(argument);
   if (!command_line) return unexpected(std::move(command_line.error()));
-  if (text_of(*command_line, "help")) return Invocation{Invocation::Wish::kHelp, {}};
-  if (text_of(*command_line, "version")) return Invocation{Invocation::Wish::kVersion, {}};
+  if (text_of(*command_line, "help")) return Invocation{Invocation::Wish::kHelp, {}, {}};
+  if (text_of(*command_line, "version")) return Invocation{Invocation::Wish::kVersion, {}, {}};
+
+  Invocation::Wish wish = Invocation::Wish::kServe;
+  if (text_of(*command_line, "print-config")) wish = Invocation::Wish::kPrint;
+  if (text_of(*command_line, "check-config")) wish = Invocation::Wish::kCheck;
 
   std::vector<std::string_view> variables;
   for (char** variable = environment; *variable != nullptr; ++variable) {
@@ -112,9 +132,7 @@ Expected<Invocation> read_options(int argc, char** argv, char** environment) {
   }
   sources.insert(sources.begin(), std::move(*from_environment));
   sources.insert(sources.begin(), std::move(*command_line));
-  auto config = put_together(std::move(sources));
-  if (!config) return unexpected(std::move(config.error()));
-  return Invocation{Invocation::Wish::kServe, std::move(*config)};
+  return put_together(wish, std::move(sources));
 }
 
 std::string spell(std::string_view option, SourceKind kind) {

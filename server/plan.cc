@@ -142,7 +142,7 @@ Step Planner::choose_listeners() {
     add_udp(ip);
     add_tcp(ip);
   }
-  if (plan_.udp.empty()) {
+  if (plan_.udp.empty() && plan_.dtls.empty() && plan_.tcp.empty()) {
     return refuse(kExitCannotListen,
                   "no network interface has an address: bring one up (ip link set lo up) or pass "
                   "--listening-ip");
@@ -192,7 +192,7 @@ stun::Behavior Planner::discovery(const turn::ExternalAddresses& external) const
 // DTLS is told apart on the listening port by its first byte (RFC 7983), and has the TLS port's
 // number to itself (RFC 7350 section 3).
 void Planner::add_udp(const IpAddress& ip) {
-  add_once(plan_.udp, {ip, config().listening_port});
+  if (config().udp) add_once(plan_.udp, {ip, config().listening_port});
   if (config().dtls && config().tls_listening_port != 0) {
     add_once(plan_.dtls, {ip, config().tls_listening_port});
   }
@@ -206,8 +206,9 @@ void Planner::add_tcp(const IpAddress& ip) {
         });
     if (!known) plan_.tcp.push_back({{ip, port}, kind});
   };
-  add(config().listening_port, PortKind::kAny);
-  const bool tls = !config().certificate_file.empty() && config().tls_listening_port != 0;
+  if (config().tcp) add(config().listening_port, PortKind::kAny);
+  const bool tls =
+      config().tls && !config().certificate_file.empty() && config().tls_listening_port != 0;
   if (tls) add(config().tls_listening_port, PortKind::kTlsOnly);
   for (const std::uint16_t port : config().http_ports) add(port, PortKind::kHttp);
   for (const std::uint16_t port : config().proxy_ports) add(port, PortKind::kProxied);
@@ -320,14 +321,19 @@ void Planner::choose_public_ip() {
   for (const auto& outward : {machine_.outward_v6, std::optional(plan_.relay_ips.front())}) {
     if (outward && listens_on(*outward)) return set(*outward, *outward);
   }
-  set(plan_.udp.front().ip, plan_.udp.front().ip);
+  const IpAddress first = !plan_.udp.empty()    ? plan_.udp.front().ip
+                          : !plan_.dtls.empty() ? plan_.dtls.front().ip
+                                                : plan_.tcp.front().address.ip;
+  set(first, first);
 }
 
 Step Planner::load_certificate() {
   if (config().certificate_file.empty()) return {};
-  auto tls = net::TlsContext::load({config().certificate_file, config().key_file});
-  if (!tls) return refuse(kExitCertificate, tls.error().message);
-  plan_.tls = std::move(*tls);
+  if (config().tls) {
+    auto tls = net::TlsContext::load({config().certificate_file, config().key_file});
+    if (!tls) return refuse(kExitCertificate, tls.error().message);
+    plan_.tls = std::move(*tls);
+  }
   if (!config().dtls) return {};
   auto dtls = net::TlsContext::load({config().certificate_file, config().key_file},
                                     net::TlsContext::Kind::kDtls);
@@ -338,6 +344,7 @@ Step Planner::load_certificate() {
 
 void Planner::explain_certificate() {
   if (!plan_.tls) {
+    if (!config().tls) return notice("--no-tls: there is no turns: URL and no https page");
     notice(
         "no certificate: no TLS, no turns: URL, and browsers give cameras to https pages only; "
         "pass --cert FILE --pkey FILE --public-host NAME");

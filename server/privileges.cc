@@ -89,16 +89,57 @@ std::string current_user_name() {
   return entry.pw_name;
 }
 
-Expected<void> drop_privileges(const Plan&) {
-  if (::geteuid() != 0) return {};
-  auto user = find_user(kSystemUserName);
-  if (!user) user = find_user("nobody");
-  if (!user || user->uid == 0) {
+namespace {
+
+std::optional<gid_t> find_group(const char* name) {
+  group entry{};
+  group* found = nullptr;
+  std::vector<char> buffer(65536);
+  if (::getgrnam_r(name, &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) {
+    return std::nullopt;
+  }
+  return found->gr_gid;
+}
+
+// Who an ordinary user is, stays: only root may choose.
+Expected<void> stay(const Config& config) {
+  const std::string now = current_user_name();
+  if (config.proc_user.empty() || config.proc_user == now) return {};
+  return failure(fmt::format("--proc-user {}: only root can become somebody, and this is {}",
+                             config.proc_user, now));
+}
+
+Expected<SystemUser> wished_user(const Config& config) {
+  std::optional<SystemUser> user;
+  if (!config.proc_user.empty()) {
+    user = find_user(config.proc_user.c_str());
+    if (!user) return failure(fmt::format("--proc-user {}: no such user", config.proc_user));
+  } else {
+    user = find_user(kSystemUserName);
+    if (!user) user = find_user("nobody");
+  }
+  if (user && user->uid == 0) {
+    return failure(fmt::format("--proc-user {}: expected another user than root", user->name));
+  }
+  if (!user) {
     return failure(fmt::format(
         "started as root, and there is no user {} to continue as: create one (useradd --system "
         "--no-create-home {})",
         kSystemUserName, kSystemUserName));
   }
+  if (config.proc_group.empty()) return *user;
+  const auto gid = find_group(config.proc_group.c_str());
+  if (!gid) return failure(fmt::format("--proc-group {}: no such group", config.proc_group));
+  user->gid = *gid;
+  return *user;
+}
+
+}  // namespace
+
+Expected<void> drop_privileges(const Plan& plan) {
+  if (::geteuid() != 0) return stay(plan.config);
+  auto user = wished_user(plan.config);
+  if (!user) return unexpected(std::move(user.error()));
   if (!exists_here(*user)) {
     log::info("root of a user namespace that knows no user {}: staying", user->name);
     return {};

@@ -84,6 +84,10 @@ signaling::Settings signaling_settings(const Plan& plan, const BoundAddresses& b
     settings.public_url = web_url("https", host, *secure);
   } else if (const auto port = tcp_port(plan, bound, PortKind::kAny)) {
     settings.public_url = web_url("http", host, *port);
+  } else if (const auto extra = tcp_port(plan, bound, PortKind::kHttp)) {
+    settings.public_url = web_url("http", host, *extra);
+  } else if (secure) {
+    settings.public_url = web_url("https", host, *secure);
   }
   return settings;
 }

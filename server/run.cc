@@ -1,9 +1,16 @@
 #include "server/run.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/hash.h"
@@ -62,6 +69,30 @@ void say_ready() {
   std::fflush(stderr);
 }
 
+// The file of --pidfile for as long as the server runs. As another user than root it may not be
+// removed at the end; what stands in it is then the number of a process that is no more.
+class PidFile {
+ public:
+  explicit PidFile(std::string path) : path_(std::move(path)) {
+    if (path_.empty()) return;
+    const int fd =
+        ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    const std::string text = std::to_string(::getpid()) + "\n";
+    const bool written = fd >= 0 && ::fchmod(fd, 0644) == 0 &&
+                         ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    if (!written) log::warning("--pidfile {}: {}", path_, std::strerror(errno));
+    if (fd >= 0) ::close(fd);
+  }
+  ~PidFile() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  PidFile(const PidFile&) = delete;
+  PidFile& operator=(const PidFile&) = delete;
+
+ private:
+  std::string path_;
+};
+
 }  // namespace
 
 int run(const Plan& plan) {
@@ -74,6 +105,7 @@ int run(const Plan& plan) {
     log::error("{}", runtime.error().message);
     return runtime.error().code;
   }
+  const PidFile pid_file(plan.config.pid_file);
   if (auto dropped = drop_privileges(plan); !dropped) {
     log::error("{}", dropped.error().message);
     return kExitPrivileges;

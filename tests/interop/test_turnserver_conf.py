@@ -2,6 +2,7 @@
 Debian's coturn and this server, whose clients then relay with the same credentials."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -147,24 +148,25 @@ class Folder(unittest.TestCase):
         return path
 
 
-class FilesThatPeopleHave(Folder):
-    def loaded(self, file):
-        """What is said of a file that a server cannot start from only because of its last line."""
-        done = run("--config", file, "--state-dir", os.path.join(self.folder, "state"),
-                   "--relay-ip", "0.0.0.0")
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertNotIn(SECRET, done.stdout + done.stderr)
-        # The file was read to its end: what is refused is the option beside it.
-        self.assertRegex(done.stderr, r"^turnpike: --relay-ip 0\.0\.0\.0: .*wildcard$")
+def effective(text):
+    """The JSON of --print-config without its comments."""
+    return json.loads("\n".join(line for line in text.splitlines()
+                                if not line.lstrip().startswith("//")))
 
-    def test_each_is_loaded(self):
+
+class FilesThatPeopleHave(Folder):
+    def test_each_is_loaded_and_checked(self):
         for name, content in FILES.items():
             with self.subTest(name):
-                self.loaded(self.write(content))
+                checked = run("--config", self.write(content), "--check-config")
+                self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+                self.assertNotIn(SECRET, checked.stdout + checked.stderr)
 
     @unittest.skipUnless(os.path.exists(DEBIAN_FILE), "needs Debian's package coturn")
     def test_the_one_of_debian_is_loaded(self):
-        self.loaded(DEBIAN_FILE)
+        checked = run("--config", DEBIAN_FILE, "--check-config")
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+        self.assertRegex(checked.stdout, r"warning +no effect here: syslog in ")
 
     @unittest.skipUnless(os.path.exists(DEBIAN_FILE), "needs Debian's package coturn")
     def test_every_key_that_debian_documents_is_known(self):
@@ -173,9 +175,31 @@ class FilesThatPeopleHave(Folder):
         self.assertGreater(len(keys), 80)
         for key in sorted(keys):
             with self.subTest(key):
-                done = run("--config", self.write(key + "=\n"), "--relay-ip", "0.0.0.0",
-                           "--state-dir", os.path.join(self.folder, "state"))
-                self.assertNotIn("unknown key", done.stderr)
+                checked = run("--config", self.write(key + "=\n"), "--check-config")
+                self.assertNotIn("unknown key", checked.stderr)
+
+    def test_the_values_arrive(self):
+        printed = run("--config", self.write(FILES["a virtual classroom"]), "--print-config")
+        self.assertEqual(printed.returncode, 0, printed.stderr)
+        config = effective(printed.stdout)
+        self.assertEqual(config["tls-listening-port"], 443)
+        self.assertEqual(config["min-port"], 32769)
+        self.assertEqual(config["external-ip"], ["203.0.113.10"])
+        self.assertEqual(config["user-quota"], 0)
+        self.assertTrue(config["fingerprint"])
+        self.assertNotIn(SECRET, printed.stdout)
+        self.assertRegex(printed.stdout, r'// "static-auth-secret": 1 hidden')
+
+    def test_what_is_printed_can_be_loaded(self):
+        for name, content in FILES.items():
+            with self.subTest(name):
+                printed = run("--config", self.write(content), "--print-config")
+                again = os.path.join(self.folder, "again.json")
+                with open(again, "w", encoding="utf-8") as file:
+                    file.write(printed.stdout)
+                second = run("--config", again, "--print-config")
+                self.assertEqual(second.returncode, 0, second.stderr)
+                self.assertEqual(effective(second.stdout), effective(printed.stdout))
 
 
 class FromFile(Server):

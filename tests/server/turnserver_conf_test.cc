@@ -151,6 +151,20 @@ TEST_F(TurnserverConf, OppositesAndOtherNames) {
   EXPECT_EQ(load("unauthorized-ratelimit\n").unauthorized_replies_per_second, 1000u);
 }
 
+TEST_F(TurnserverConf, TransportsAndTheProcess) {
+  const Config config = load(
+      "no-udp\nno-tls\nproc-user=turnserver\nproc-group=turnserver\n"
+      "pidfile=\"/run/turnserver.pid\"\n");
+  EXPECT_FALSE(config.udp);
+  EXPECT_TRUE(config.tcp);
+  EXPECT_FALSE(config.tls);
+  EXPECT_EQ(config.proc_user, "turnserver");
+  EXPECT_EQ(config.proc_group, "turnserver");
+  EXPECT_EQ(config.pid_file, "/run/turnserver.pid");
+  EXPECT_THAT(config.warnings, IsEmpty());
+  EXPECT_THAT(refusal("no-udp\nno-tcp\n"), HasSubstr("no port for clients"));
+}
+
 TEST_F(TurnserverConf, NonceLifetimesThatDoNotExistHereAreTheNearestOnes) {
   EXPECT_EQ(load("stale-nonce=3600\n").nonce_seconds, 3600u);
   for (const auto& [text, seconds] :
