@@ -31,6 +31,14 @@ bool take(std::size_t& left, std::size_t part) {
   return true;
 }
 
+// Whether to ask for a hash in place of the name. Not again of who was refused with one: a name
+// that rooms have made up is not found by its hash, and so its client tries with the name itself
+// (RFC 8489 section 9.2.5). A wrong password is told the same, which says nothing of who there is.
+bool may_hash(const MessageView& message, ErrorCode code) {
+  if (message.has(Attribute::kUsername)) return false;
+  return !message.has(Attribute::kUserhash) || code == ErrorCode::kStaleNonce;
+}
+
 }  // namespace
 
 void Server::Core::binding(const Request& request) {
@@ -175,7 +183,9 @@ bool Server::Core::add_challenge(const Request& request, ErrorCode code, Builder
   const bool phrase = take(left, size_of_attribute(stun::reason_phrase(code).size()) - 4);
   stun::NonceFeatures features = 0;
   if (algorithms) features |= stun::kFeaturePasswordAlgorithms;
-  if (credentials.announces_userhash()) features |= stun::kFeatureUsernameAnonymity;
+  if (credentials.announces_userhash() && may_hash(request.message, code)) {
+    features |= stun::kFeatureUsernameAnonymity;
+  }
   const auto nonce = nonces_.make(request.now.wall, request.path.remote, features);
   builder.error(code, phrase ? Builder::Phrase::kStandard : Builder::Phrase::kNone)
       .text(Attribute::kRealm, credentials.realm())

@@ -197,6 +197,7 @@ void Client::on_response(Tick now, const stun::MessageView& message, Outputs& ou
   const bool challenge = !success && (error->code == 401 || error->code == 438);
   // A forged answer is as good as none (RFC 8489 section 9.2.5); challenges cannot be protected.
   if (key_ && !challenge && !stun::verify(message, *key_)) return;
+  if (key_ && !challenge) recognised_ = true;
   // Who is not proven redirects nobody (section 10).
   if (!key_ && error && error->code == 300) return;
   if (challenge && found->challenges < kMaxChallenges && take_challenge(message, error->code)) {
@@ -221,12 +222,16 @@ bool Client::take_challenge(const stun::MessageView& message, std::uint16_t code
   const auto realm = message.text(stun::Attribute::kRealm);
   const auto nonce = message.text(stun::Attribute::kNonce);
   if (!nonce || (!realm && realm_.empty())) return false;
-  if (code == 401 && key_) return false;
   const stun::NonceFeatures features = stun::announced_features(*nonce).value_or(0);
+  const bool hashes = (features & stun::kFeatureUsernameAnonymity) != 0;
+  // The server does not find the name by its hash, and asks for it itself. A server that has found
+  // it once does not ask, so that nobody on the way makes us tell it later.
+  const bool asks_for_name = userhash_ && !hashes && !recognised_;
+  if (code == 401 && key_ && !asks_for_name) return false;
   if (!choose_algorithm(message, features)) return false;
   if (realm) realm_ = *realm;
   nonce_ = *nonce;
-  userhash_ = (features & stun::kFeatureUsernameAnonymity) != 0;
+  userhash_ = hashes;
   using Integrity = stun::SigningKey::Integrity;
   key_ = {stun::long_term_key(algorithm_, settings_.username, realm_, settings_.password),
           algorithms_.empty() ? Integrity::kSha1 : Integrity::kSha256};
@@ -312,6 +317,7 @@ void Client::end(Ending ending, std::uint16_t code, Outputs& outputs) {
   peers_.clear();
   refresh_at_ = MonoTime::never();
   key_.reset();
+  userhash_ = recognised_ = false;
   outputs.on_ended(ending, code);
 }
 

@@ -122,7 +122,8 @@ class Client {
   std::optional<stun::SigningKey> key_;
   std::vector<std::uint8_t> algorithms_;  // PASSWORD-ALGORITHMS as the server sent it; may be none
   stun::PasswordAlgorithm algorithm_ = stun::PasswordAlgorithm::kMd5;
-  bool userhash_ = false;  // the server asks for hashed usernames
+  bool userhash_ = false;    // the server asks for hashed usernames
+  bool recognised_ = false;  // an answer was signed with our key
   std::vector<Request> requests_;
   std::vector<Peer> peers_;
   std::uint16_t next_channel_ = 0x4000;

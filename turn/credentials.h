@@ -44,8 +44,8 @@ class Credentials {
     std::vector<StaticUser> users;
     std::vector<std::string> shared_secrets;  // at most kMaxSharedSecrets
     char separator = ':';                     // between expiry and name of a REST username
-    // Announce that users may be named by hash. Only usernames that are known beforehand can be
-    // found that way, so not where secrets make them up.
+    // Ask for hashes of usernames. Only static users are found that way; who has another name is
+    // asked for the name itself when it is refused, which costs a round trip.
     bool announce_userhash = false;
     // False where a UserDirectory may know users by nothing but their MD5 key.
     bool offer_algorithms = true;

@@ -1,8 +1,10 @@
 """Part C of the checklist: long-term credentials (RFC 8489 section 9.2)."""
 
 import hashlib
+import json
 import struct
 import unittest
+import urllib.request
 import zlib
 
 from conversation import (PASSWORD, REALM_NAME, USER, Conversation, Wire, attribute, error_of,
@@ -242,6 +244,17 @@ class Algorithms(Long):
 
 
 class Userhashes(Long):
+    API_KEY = "a-key-of-twenty-four-bytes"
+    OPTIONS = ("--api-key", API_KEY)
+
+    def minted(self):
+        """Name and password as back ends and rooms get them."""
+        url = "http://%s:%d/turn?service=turn&username=guest&key=%s" % (
+            *self.server.address, self.API_KEY)
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found = json.load(answer)
+        return found["username"], found["password"]
+
     def hashed(self, **more):
         more.setdefault("hashed", userhash())
         return modern(self.nonce, user=None, method=REFRESH, body=b"", **more)
@@ -261,6 +274,25 @@ class Userhashes(Long):
         for answer in answers:
             self.assert_challenge(answer)
             self.assertEqual(len(answer.encode()), len(answers[0].encode()))
+            # From now on by name: a name that somebody makes up is found in no other way.
+            self.assertEqual(answer.get(NONCE)[9:13], b"gAAA")
+
+    def test_8489_9_2_5_the_bit_stays_while_the_hash_serves(self):
+        stale = self.nonce[:-1] + (b"A" if self.nonce[-1:] != b"A" else b"B")
+        answer = self.it.ask(modern(stale, user=None, hashed=userhash()))
+        self.assert_error(answer, 438)
+        self.assertEqual(answer.get(NONCE)[9:13], b"wAAA")
+        answer = self.it.ask(modern(stale))
+        self.assert_error(answer, 438)
+        self.assertEqual(answer.get(NONCE)[9:13], b"gAAA")
+
+    def test_8489_9_2_5_a_name_that_a_room_makes_up_is_tried_by_hash_then_by_name(self):
+        name, password = self.minted()
+        mine = {"user": None, "hashed": userhash(name), "key": key_of(name, password=password, algorithm=SHA256)}
+        refusal = self.it.ask(modern(self.nonce, **mine))
+        self.assert_challenge(refusal)
+        message = modern(refusal.get(NONCE), user=name, key=mine["key"])
+        self.assertEqual(self.it.ask(message).cls, SUCCESS)
 
 
 class Integrity(Long):

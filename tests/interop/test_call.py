@@ -78,6 +78,12 @@ class Calls(unittest.TestCase):
                            os.path.join(self.server.folder, "cert.pem"), key="")
         self.expect_good(code, found, 5, "relay, relay")
 
+    def test_rooms_give_credentials_that_work_beside_static_users(self):
+        """The relay asks for hashed names, and finds what rooms make up by the name only."""
+        self.serve("--user", "ann:secret")
+        code, found = call(self.url, "--calls", "2", "--duration", "1s", "--policy", "relay")
+        self.expect_good(code, found, 2, "relay, relay")
+
     def test_calls_by_socket_io(self):
         self.serve()
         for policy, paths in (("relay", "relay, relay"), ("all", "host, host")):

@@ -89,6 +89,8 @@ struct ClientsOfHashes : Clients {
       : Clients([] {
           HouseRules rules;
           rules.announce_userhash = true;
+          rules.shared_secrets = {"s3cret"};
+          rules.adjust = [](Settings& settings) { settings.nonce_lifetime = seconds(60); };
           return rules;
         }()) {}
 };
@@ -99,6 +101,64 @@ TEST_F(ClientsOfHashes, HideTheirNameWhereTheServerAsksForIt) {
   EXPECT_FALSE(line.last().has(Attribute::kUsername));
   EXPECT_TRUE(
       equal(*line.last().value(Attribute::kUserhash), stun::userhash("alice", RelayHouse::kRealm)));
+}
+
+// What rooms make up, no server finds by its hash.
+TEST_F(ClientsOfHashes, TellTheirNameToAServerThatDoesNotFindTheHash) {
+  const std::string name = "1800000000:guest";
+  Client guest({.username = name, .password = rest_password("s3cret", name)}, random);
+  guest.allocate(house.now, line);
+  line.talk(guest);
+  ASSERT_TRUE(line.got_relayed);
+  ASSERT_EQ(line.sent.size(), 3u);
+  EXPECT_TRUE(stun::MessageView::parse(line.sent[1])->has(Attribute::kUserhash));
+  EXPECT_FALSE(line.last().has(Attribute::kUserhash));
+  EXPECT_EQ(line.last().text(Attribute::kUsername), name);
+  EXPECT_TRUE(line.last().has(Attribute::kMessageIntegritySha256));
+  house.pass(house.settings->nonce_lifetime + seconds(1));
+  guest.reach(house.now, address("9.9.9.9:9"), Client::Binding::kPermission, line);
+  line.talk(guest);
+  EXPECT_EQ(line.peers_ready, 1);
+  EXPECT_EQ(line.last().text(Attribute::kUsername), name) << "and go on with it";
+}
+
+TEST_F(ClientsOfHashes, GoOnWithTheHashWhenTheirNonceIsStale) {
+  allocate();
+  house.pass(house.settings->nonce_lifetime + seconds(1));
+  client.reach(house.now, address("9.9.9.9:9"), Client::Binding::kPermission, line);
+  line.talk(client);
+  EXPECT_EQ(line.peers_ready, 1);
+  EXPECT_FALSE(line.last().has(Attribute::kUsername));
+}
+
+TEST_F(ClientsOfHashes, TryAWrongPasswordOnceByHashAndOnceByName) {
+  Client wrong({.username = "alice", .password = "guess"}, random);
+  wrong.allocate(house.now, line);
+  line.talk(wrong);
+  EXPECT_EQ(line.ended, Client::Ending::kRefused);
+  EXPECT_EQ(line.ended_code, 401);
+  EXPECT_EQ(line.sent.size(), 3u);
+}
+
+// Somebody on the way says that the server has forgotten.
+TEST_F(ClientsOfHashes, TellNobodyTheirNameOnceTheirHashWasFound) {
+  allocate();
+  ASSERT_TRUE(line.got_relayed);
+  const std::size_t before = line.sent.size();
+  line.edit = [this](const Bytes& answer) {
+    Bytes room(500);
+    const auto view = stun::MessageView::parse(answer);
+    stun::Builder builder = stun::Builder::response(room, stun::Class::kError, *view);
+    builder.error(stun::ErrorCode::kUnauthorized)
+        .text(Attribute::kRealm, RelayHouse::kRealm)
+        .text(Attribute::kNonce, "obMatJos2AAAA");
+    const ByteView done = builder.finish();
+    return Bytes(done.begin(), done.end());
+  };
+  client.reach(house.now, address("9.9.9.9:9"), Client::Binding::kPermission, line);
+  line.talk(client);
+  EXPECT_EQ(line.sent.size(), before + 1);
+  EXPECT_FALSE(line.last().has(Attribute::kUsername));
 }
 
 struct ClientsOfMd5 : Clients {
