@@ -288,10 +288,10 @@ class Userhashes(Long):
 
     def test_8489_9_2_5_a_name_that_a_room_makes_up_is_tried_by_hash_then_by_name(self):
         name, password = self.minted()
-        mine = {"user": None, "hashed": userhash(name), "key": key_of(name, password=password, algorithm=SHA256)}
-        refusal = self.it.ask(modern(self.nonce, **mine))
+        key = key_of(name, password=password, algorithm=SHA256)
+        refusal = self.it.ask(modern(self.nonce, user=None, hashed=userhash(name), key=key))
         self.assert_challenge(refusal)
-        message = modern(refusal.get(NONCE), user=name, key=mine["key"])
+        message = modern(refusal.get(NONCE), user=name, key=key)
         self.assertEqual(self.it.ask(message).cls, SUCCESS)
 
 
