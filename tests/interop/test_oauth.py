@@ -2,8 +2,8 @@
 turnutils_uclient -J allocates, refreshes, permits and relays with tokens of its own."""
 
 import base64
-import os
 import re
+import secrets
 import struct
 import subprocess
 import time
@@ -16,10 +16,17 @@ from turnclient import (ALLOCATE, NONCE, REALM, REQUEST, REQUESTED_TRANSPORT, SU
 
 ACCESS_TOKEN = 0x001B
 SERVER_NAME = "blackdow.carleon.gov"
+
+
+def draw(size):
+    """Random bytes, none of them zero: coturn's tools take what they are given for C strings."""
+    return bytes(secrets.choice(range(1, 256)) for _ in range(size))
+
+
 # uclient draws one of three keys of its own at every attempt. Those for AES-256 are shorter than
 # such a key is, and what it reads behind them nobody else knows; "union" is one for AES-128. It
 # tries again until it draws that one.
-KEYS = {"union": b"1234567890123456", "ours": os.urandom(32), "short": os.urandom(16)}
+KEYS = {"union": b"1234567890123456", "ours": draw(32), "short": draw(16)}
 
 
 def text(key):
@@ -32,7 +39,7 @@ def seal(kid, mac_key, lifetime):
     algorithm = "A128GCM" if len(KEYS[kid]) == 16 else "A256GCM"
     run = subprocess.run(
         ["turnutils_oauth", "-e", "-i", SERVER_NAME, "-j", kid, "-k", text(KEYS[kid]),
-         "-l", str(now), "-m", "86400", "-n", algorithm, "-o", text(os.urandom(12)),
+         "-l", str(now), "-m", "86400", "-n", algorithm, "-o", text(draw(12)),
          "-p", text(mac_key), "-q", str(now << 16), "-r", str(lifetime)],
         capture_output=True, timeout=20, check=True, stdin=subprocess.DEVNULL)
     # Not JSON that can be read: the raw bytes of the key are in it.
@@ -63,7 +70,7 @@ class OAuth(unittest.TestCase):
 
     def test_tokens_of_turnutils_oauth_open(self):
         for kid in ("ours", "short"):
-            mac_key = os.urandom(20)
+            mac_key = draw(20)
             answer = self.allocate(kid, seal(kid, mac_key, 300), mac_key)
             self.assertEqual(answer.cls, SUCCESS)
             lifetime = struct.unpack("!I", answer.get(0x000D))[0]
