@@ -54,7 +54,7 @@ class Service::Core final : public Routes {
   // --- service_pages.cc ---
   http::Response open_to_sites(Tick now, const Visit& visit);
   std::optional<http::Response> own_page(const http::Request& request) const;
-  http::Response config() const;
+  http::Response config(Tick now, const Visit& visit) const;
   void read(ConnectionHandle connection, const http::Request& request);
 
   const Settings settings_;

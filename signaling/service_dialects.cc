@@ -22,6 +22,13 @@ bool is_below(std::string_view path, std::string_view folder) {
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
+// Clients that are made here.
+std::string_view own_client_file(std::string_view path) {
+  if (path == "/scaledrone.min.js") return "scaledrone.js";
+  if (path == "/client/v1.js" || path == "/client/v1.d.ts") return path.substr(1);
+  return {};
+}
+
 // The name of a file of socket.io's client, wherever pages look for it.
 std::string_view client_file(std::string_view path) {
   for (const std::string_view folder : {"/socket.io/", "/node_modules/socket.io/client-dist/"}) {
@@ -99,8 +106,8 @@ bool Service::Core::on_dialect(Tick now, ConnectionHandle connection, const Visi
 
 std::optional<Response> Service::Core::client_script(const Request& request) const {
   const std::string_view path = request.path();
-  if (path == "/scaledrone.min.js") {
-    const Asset* asset = find_asset("scaledrone.js");
+  if (const std::string_view own = own_client_file(path); !own.empty()) {
+    const Asset* asset = find_asset(own);
     if (asset == nullptr) return std::nullopt;
     return script(request, *asset);
   }

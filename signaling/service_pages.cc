@@ -63,7 +63,8 @@ Response Service::Core::open_to_sites(Tick now, const Visit& visit) {
   } else if (request.method == Method::kOptions) {
     response = preflight_response();
   } else if (request.path() == "/config.json") {
-    response = reads(request) ? config() : http::error_json(405, "method-not-allowed", "only GET");
+    response = reads(request) ? config(now, visit)
+                              : http::error_json(405, "method-not-allowed", "only GET");
   } else if (CredentialViews::handles(request)) {
     response = views_.handle(now, visit.source, request);
   } else {
@@ -74,12 +75,17 @@ Response Service::Core::open_to_sites(Tick now, const Visit& visit) {
   return response;
 }
 
-Response Service::Core::config() const {
+// `you` and `time` are for pages that compare what the browser knows with what is seen from here.
+Response Service::Core::config(Tick now, const Visit& visit) const {
   const IceUrls& urls = minter_.urls();
-  const nlohmann::json body = {{"version", settings_.version},
-                               {"iceUrls", {{"stun", urls.stun}, {"turn", urls.turn}}},
-                               {"publicUrl", settings_.public_url},
-                               {"openRooms", settings_.open_rooms}};
+  const nlohmann::json body = {
+      {"version", settings_.version},
+      {"iceUrls", {{"stun", urls.stun}, {"turn", urls.turn}}},
+      {"publicUrl", settings_.public_url},
+      {"openRooms", settings_.open_rooms},
+      {"echo", settings_.echo != nullptr},
+      {"time", now.wall.since_epoch.count()},
+      {"you", {{"address", visit.source.to_string()}, {"secure", visit.secure}}}};
   Response response;
   response.content_type = "application/json";
   response.no_store = true;
@@ -100,6 +106,7 @@ std::optional<Response> Service::Core::own_page(const Request& request) const {
     if (!room || !is_room_name(*room)) return std::nullopt;
     return asset_response(request, "call.html");
   }
+  if (path == "/diag") return asset_response(request, "diag.html");
   if (path.starts_with(kAssets)) return asset_response(request, path.substr(kAssets.size()));
   return std::nullopt;
 }

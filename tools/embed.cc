@@ -42,6 +42,7 @@ constexpr std::array kContentTypes{
     ContentType{".map", "application/json"},
     ContentType{".png", "image/png"},
     ContentType{".svg", "image/svg+xml"},
+    ContentType{".ts", "application/typescript; charset=utf-8"},
     ContentType{"/LICENSE", "text/plain; charset=utf-8"},
 };
 

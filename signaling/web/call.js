@@ -8,7 +8,7 @@
 //   ?lang=en|zh     the language
 
 import { ChatLog, initialOf, nameOf, showPeople, Stage } from "./call_view.js";
-import { byId, copyText, invitationInAddress, memory, setHidden, webSocketUrl } from "./dom.js";
+import { byId, copyText, invitationInAddress, memory, setHidden } from "./dom.js";
 import { label, say, startLanguages, translate } from "./i18n.js";
 import { LocalMedia } from "./media.js";
 import { cleanName, Room } from "./room.js";
@@ -60,7 +60,6 @@ async function start() {
 
 function enter(invitation) {
   room = new Room({
-    url: webSocketUrl("/ws"),
     room: wanted.room,
     name: wanted.name,
     invitation,
@@ -95,10 +94,8 @@ function wireControls() {
   for (const button of document.querySelectorAll(".notice .close")) {
     button.addEventListener("click", () => dismiss(button.closest(".notice")));
   }
-  addEventListener("online", () => room?.retryNow());
   // A phone that wakes up has slept through every timer.
   document.addEventListener("visibilitychange", () => !document.hidden && room?.retryNow());
-  addEventListener("pagehide", () => room?.hangUp());
   // A page that the browser kept and shows again has left its room: begin anew.
   addEventListener("pageshow", (event) => event.persisted && location.reload());
   addEventListener("hashchange", () => location.reload());
@@ -161,7 +158,7 @@ function enterWithoutRelay() {
 // --- what the room tells
 
 function onPhase() {
-  if (["left", "refused", "ended"].includes(room.phase)) showOver();
+  if (room.isOver) showOver();
   showEverything();
 }
 
@@ -276,7 +273,7 @@ function showNotice(id, shown) {
 }
 
 function isOver() {
-  return ["left", "refused", "ended"].includes(room?.phase);
+  return room?.isOver ?? false;
 }
 
 function showOver() {

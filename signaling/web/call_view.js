@@ -14,11 +14,11 @@ export function initialOf(name) {
   return [...name.trim()][0]?.toUpperCase() ?? "·";
 }
 
-export function describePath(path) {
+export function describePath({ path, roundTripMs }) {
   const key = path.kind === "relay" && path.side === "far" ? "path.relayFar" : `path.${path.kind}`;
   const words = translate(key, { protocol: path.protocol });
-  if (path.roundTripMs === null) return words;
-  return translate("path.roundTrip", { path: words, milliseconds: path.roundTripMs });
+  if (roundTripMs === null) return words;
+  return translate("path.roundTrip", { path: words, milliseconds: roundTripMs });
 }
 
 function describeState(member, hasRelay) {
@@ -76,8 +76,8 @@ export class Stage {
   #showMember(member, hasRelay) {
     const tile = this.#tileFor(member.id);
     const name = nameOf(member);
-    if (member.peer.remote.getTracks().length > 0) {
-      this.#play(tile.querySelector("video"), member.peer.remote);
+    if (member.peer.stream.getTracks().length > 0) {
+      this.#play(tile.querySelector("video"), member.peer.stream);
     }
     this.#caption(tile, name, member.microphone);
     const state = describeState(member, hasRelay);
@@ -85,17 +85,17 @@ export class Stage {
     const stateLine = tile.querySelector(".tile-state");
     if (state) say(stateLine, state);
     else sayNothing(stateLine);
-    this.#path(tile, state ? null : member.path);
+    this.#path(tile, state ? null : member.stats);
   }
 
-  #path(tile, path) {
+  #path(tile, stats) {
     const badge = tile.querySelector(".path");
-    setHidden(badge, !path);
-    if (!path) return;
-    const words = describePath(path);
+    setHidden(badge, !stats);
+    if (!stats) return;
+    const words = describePath(stats);
     if (badge.textContent !== words) badge.textContent = words;
-    badge.dataset.kind = path.kind;
-    badge.dataset.protocol = path.protocol;
+    badge.dataset.kind = stats.path.kind;
+    badge.dataset.protocol = stats.path.protocol;
   }
 
   #caption(tile, name, microphone) {
@@ -152,7 +152,7 @@ export function showPeople(self, ownName, members, hasRelay) {
   if (self) rows.push(personRow(ownName, null));
   for (const member of members.values()) {
     const state = describeState(member, hasRelay);
-    const path = member.path ? describePath(member.path) : translate("peer.connected");
+    const path = member.stats ? describePath(member.stats) : translate("peer.connected");
     rows.push(personRow(nameOf(member), state ? translate(state) : path));
   }
   byId("people").replaceChildren(...rows);

@@ -22,6 +22,7 @@ export class LocalMedia extends EventTarget {
     // "waiting" (the browser still asks the user), or null.
     this.problem = null;
     this.synthetic = { audio: false, video: false };
+    this.sharesScreen = false;
   }
 
   // Resolves when `stream` has a track of each kind. If the user has not answered the browser's

@@ -1,17 +1,20 @@
-// A call in one room: who is here, one Peer for each of them, what they said. No DOM in here.
+// A call in one room, on top of the client module (client/v1.js): who is here and what they said.
+// What members tell each other beyond media goes over their data channels:
 //
-// Events (all without the page's words, which the page finds itself):
+//   {type: "profile", name, microphone, camera, screen}   also when one of them changes
+//   {type: "chat", text}
+//
+// No DOM in here. Events:
 //   "phase"      `phase` changed: "connecting", "inside", "lost", "left", "refused", "ended"
 //   "members"    somebody came, went, or changed in any way
 //   "arrival", "departure" {member}   for the log
 //   "chat"       {member, text}
+//   "file"       {member, transfer}
 //   "ice"        `hasRelay` may have changed
 
-import { selectedPath } from "./path.js";
-import { Peer } from "./peer.js";
-import { SignalingClient } from "./signaling.js";
+import { Room as Client } from "/client/v1.js";
 
-const kPathEvery = 2_000;
+const kStatsEvery = 2_000;
 const kLongestText = 2_000;
 const kLongestName = 64;
 
@@ -21,74 +24,84 @@ export function cleanName(text) {
 }
 
 export class Room extends EventTarget {
-  #signaling;
+  #client;
   #media;
   #name;
-  #wish;
-  #iceServers = [];
-  #pathTimer = 0;
+  #statsTimer = 0;
 
   // `wish` is what the address asked for: {relayOnly, transport}.
-  constructor({ url, room, name, invitation, media, wish }) {
+  constructor({ room, name, invitation, media, wish }) {
     super();
     this.phase = "connecting";
     this.reason = null;
-    this.retryAt = 0;
     this.self = null;
     this.members = new Map();
     this.#name = name;
     this.#media = media;
-    this.#wish = wish;
-    this.#signaling = new SignalingClient({ url, room, name, invitation });
-    this.#listenToServer();
-    media.addEventListener("replaced", ({ detail: track }) => {
-      for (const member of this.members.values()) member.peer.replaceTrack(track);
+    this.#client = new Client(room, {
+      name,
+      invitation,
+      stream: media.stream,
+      rtc: { iceTransportPolicy: wish.relayOnly ? "relay" : "all" },
+      selectServers: (iceServers) => selectServers(iceServers, wish.transport),
     });
+    this.#listen();
   }
 
   get name() {
     return this.#name;
   }
 
+  get retryAt() {
+    return this.#client.retryAt;
+  }
+
   get hasRelay() {
-    return this.#iceServers.some((server) => urlsOf(server).some((url) => url.startsWith("turn")));
+    return this.#client.iceServers.some((server) =>
+      urlsOf(server).some((url) => url.startsWith("turn")));
+  }
+
+  get isOver() {
+    return ["left", "refused", "ended"].includes(this.phase);
   }
 
   enter() {
-    this.#signaling.connect();
-    this.#pathTimer = setInterval(() => this.#readPaths(), kPathEvery);
+    this.#client.connect();
+    this.#statsTimer = setInterval(() => this.#readStats(), kStatsEvery);
   }
 
   // The network is back, or the user does not want to wait.
   retryNow() {
-    if (this.phase === "lost") this.#signaling.connect();
-    for (const { peer } of this.members.values()) {
-      if (["disconnected", "failed"].includes(peer.state)) peer.restart();
-    }
+    this.#client.retry();
   }
 
   hangUp() {
-    if (this.#isOver()) return;
-    this.#signaling.leave();
-    this.#end("left");
+    this.#client.leave();
   }
 
   chat(text) {
     const said = text.slice(0, kLongestText);
-    for (const { peer } of this.members.values()) peer.sendData({ type: "chat", text: said });
+    this.#client.sendDirect({ type: "chat", text: said });
     this.#tell("chat", { member: this.self, text: said });
+  }
+
+  // To everybody: one Transfer for each of them.
+  sendFile(blob, options) {
+    return [...this.members.values()].map((member) => ({
+      member, transfer: member.peer.sendFile(blob, options),
+    }));
   }
 
   rename(name) {
     this.#name = name;
-    if (this.self) this.self.name = this.#name;
+    if (this.self) this.self.name = name;
     this.announceProfile();
     this.#tell("members");
   }
 
-  // Name and switches are told over the data channels: the server knows only the name at the join.
+  // Name and switches are told directly: the server knows only the name at the join.
   announceProfile() {
-    for (const { peer } of this.members.values()) peer.sendData(this.#profile());
+    this.#client.sendDirect(this.#profile());
   }
 
   #profile() {
@@ -97,150 +110,92 @@ export class Room extends EventTarget {
       name: this.#name,
       microphone: this.#media.isEnabled("audio"),
       camera: this.#media.isEnabled("video"),
+      screen: this.#media.sharesScreen,
     };
   }
 
-  #listenToServer() {
-    const on = (type, take) =>
-      this.#signaling.addEventListener(type, (event) => take.call(this, event.detail));
-    on("connection", this.#onConnection);
-    on("joined", this.#onJoined);
-    on("resumed", this.#onResumed);
-    on("member-joined", ({ member }) => this.#add(member));
-    on("member-left", ({ member }) => this.#remove(member));
-    on("member-away", ({ member }) => this.#change(member, { away: true }));
-    on("member-back", ({ member }) => this.#change(member, { away: false }));
-    on("message", ({ from, data }) => this.members.get(from)?.peer.accept(data ?? {}));
-    on("ice-servers", this.#onIceServers);
-    on("refused", ({ code }) => this.#end("refused", code));
-    on("ended", ({ code }) => this.#end("ended", code));
+  #listen() {
+    const client = this.#client;
+    client.on("state", (state) => this.#onState(state));
+    client.on("peer", (peer) => this.#onPeer(peer));
+    client.on("gone", (peer) => this.#onGone(peer));
+    client.on("message", ({ peer, data }) => this.#onData(this.members.get(peer.id), data));
+    client.on("file", (transfer) => this.#tell("file", {
+      member: this.members.get(transfer.peer.id), transfer,
+    }));
+    client.on("iceServers", () => this.#tell("ice"));
+    client.on("warning", ({ code, message }) => console.warn(`${code}: ${message}`));
+    this.#media.addEventListener("replaced", () => client.setStream(this.#media.stream));
   }
 
-  #onConnection({ state, delay }) {
-    if (state !== "waiting") return;
-    this.retryAt = performance.now() + delay;
-    this.#enterPhase("lost");
-  }
-
-  // Also comes after a connection that was lost for too long: then we are somebody new in the room.
-  #onJoined({ self, members, ...ice }) {
-    for (const id of [...this.members.keys()]) this.#drop(id);
-    this.self = { ...self, name: this.#name || self.name || "" };
-    this.#onIceServers(ice);
-    for (const member of members) this.#insert(member);
-    this.#enterPhase("inside");
-    this.#tell("members");
-  }
-
-  #onResumed({ members, ...ice }) {
-    this.#onIceServers(ice);
-    const present = new Map(members.map((member) => [member.id, member]));
-    for (const id of [...this.members.keys()]) if (!present.has(id)) this.#remove(id);
-    for (const member of members) {
-      this.#add(member);
-      this.#change(member.id, { away: member.away });
+  #onState(state) {
+    if (state === "open") {
+      this.self = { ...this.#client.self, name: this.#name || this.#client.self.name || "" };
+      this.#enterPhase("inside");
+      this.#tell("members");
+    } else if (state === "waiting") {
+      this.#enterPhase("lost");
+    } else if (state === "closed") {
+      clearInterval(this.#statsTimer);
+      this.reason = this.#client.closed.code;
+      this.#enterPhase(this.#client.closed.reason);
+      this.#tell("members");
     }
-    this.#enterPhase("inside");
-    this.retryNow();
   }
 
-  #onIceServers({ iceServers }) {
-    if (!iceServers) return;
-    this.#iceServers = selectServers(iceServers, this.#wish.transport);
-    for (const { peer } of this.members.values()) peer.setConfiguration(this.#configuration());
-    this.#tell("ice");
-  }
-
-  #configuration() {
-    return {
-      iceServers: this.#iceServers,
-      iceTransportPolicy: this.#wish.relayOnly ? "relay" : "all",
+  // Those who were here before us come while we enter; for the log they did not come.
+  #onPeer(peer) {
+    const member = {
+      id: peer.id, name: peer.name, away: peer.away, peer, microphone: true, camera: true,
+      screen: false, stats: null, rates: null,
     };
-  }
-
-  #add(description) {
-    if (this.members.has(description.id)) return;
-    const member = this.#insert(description);
-    this.#tell("arrival", { member });
-    this.#tell("members");
-  }
-
-  #insert({ id, name, polite, away }) {
-    const peer = new Peer({
-      polite,
-      configuration: this.#configuration(),
-      stream: this.#media.stream,
-      send: (signal) => this.#signaling.send(id, signal),
+    this.members.set(peer.id, member);
+    peer.on("state", () => this.#onPeerState(member));
+    peer.on("track", () => this.#tell("members"));
+    peer.on("change", () => {
+      member.away = peer.away;
+      this.#tell("members");
     });
-    const member = { id, name: name ?? "", away: Boolean(away), peer, path: null };
-    member.microphone = true;
-    member.camera = true;
-    this.members.set(id, member);
-    peer.addEventListener("state", () => this.#onPeerState(member));
-    peer.addEventListener("track", () => this.#tell("members"));
-    peer.addEventListener("data", ({ detail }) => this.#onData(member, detail));
-    peer.sendData(this.#profile());
-    return member;
-  }
-
-  #remove(id) {
-    const member = this.members.get(id);
-    if (!member) return;
-    this.#drop(id);
-    this.#tell("departure", { member });
+    peer.sendDirect(this.#profile());
+    if (peer.polite === false) this.#tell("arrival", { member });
     this.#tell("members");
   }
 
-  #drop(id) {
-    this.members.get(id)?.peer.close();
-    this.members.delete(id);
-  }
-
-  #change(id, changes) {
-    const member = this.members.get(id);
-    if (!member) return;
-    Object.assign(member, changes);
+  #onGone(peer) {
+    const member = this.members.get(peer.id);
+    this.members.delete(peer.id);
+    if (this.phase === "inside") this.#tell("departure", { member });
     this.#tell("members");
   }
 
   #onPeerState(member) {
-    if (member.peer.state === "connected") this.#readPath(member);
-    if (member.peer.state === "failed") this.#signaling.askForIceServers();
+    if (member.peer.state === "connected") this.#readStatsOf(member);
     this.#tell("members");
   }
 
   #onData(member, data) {
+    if (!member) return;
     if (data?.type === "chat" && typeof data.text === "string") {
       this.#tell("chat", { member, text: data.text.slice(0, kLongestText) });
     } else if (data?.type === "profile") {
-      const name = typeof data.name === "string" ? cleanName(data.name) : member.name;
-      this.#change(member.id, {
-        name,
-        microphone: data.microphone !== false,
-        camera: data.camera !== false,
-      });
+      if (typeof data.name === "string") member.name = cleanName(data.name);
+      member.microphone = data.microphone !== false;
+      member.camera = data.camera !== false;
+      member.screen = data.screen === true;
+      this.#tell("members");
     }
   }
 
-  #readPaths() {
-    for (const member of this.members.values()) this.#readPath(member);
+  #readStats() {
+    for (const member of this.members.values()) this.#readStatsOf(member);
   }
 
-  async #readPath(member) {
-    if (member.peer.state !== "connected") return;
-    member.path = await selectedPath(member.peer.connection);
-    this.#tell("members");
-  }
-
-  #isOver() {
-    return ["left", "refused", "ended"].includes(this.phase);
-  }
-
-  #end(phase, reason = null) {
-    clearInterval(this.#pathTimer);
-    for (const id of [...this.members.keys()]) this.#drop(id);
-    this.reason = reason;
-    this.#enterPhase(phase);
+  async #readStatsOf(member) {
+    const stats = await member.peer.getStats();
+    if (!stats) return;
+    stats.at = performance.now();
+    member.rates = member.stats ? ratesBetween(member.stats, stats) : null;
+    member.stats = stats;
     this.#tell("members");
   }
 
@@ -252,6 +207,24 @@ export class Room extends EventTarget {
   #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+// {received, sent}: {bitrate, loss} of the time between two readings; loss is null without packets.
+export function ratesBetween(before, now) {
+  const seconds = (now.at - before.at) / 1000;
+  const rate = (direction) => {
+    const sum = (stats, field) =>
+      Object.values(stats[direction]).reduce((total, kind) => total + kind[field], 0);
+    const more = (field) => Math.max(0, sum(now, field) - sum(before, field));
+    const lost = more("lost");
+    // What did not arrive is not among the packets received, but among those sent.
+    const packets = more("packets") + (direction === "received" ? lost : 0);
+    return {
+      bitrate: seconds > 0 ? (more("bytes") * 8) / seconds : 0,
+      loss: packets > 0 ? Math.min(1, lost / packets) : null,
+    };
+  };
+  return { received: rate("received"), sent: rate("sent") };
 }
 
 const urlsOf = ({ urls }) => (Array.isArray(urls) ? urls : [urls]);

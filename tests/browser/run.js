@@ -15,6 +15,7 @@ import "./paths_test.js";
 import "./call_test.js";
 import "./echo_test.js";
 import "./trouble_test.js";
+import "./client_test.js";
 import "./pictures_test.js";
 import "./tutorials_test.js";
 import "./tutorials_own_test.js";

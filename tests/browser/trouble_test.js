@@ -1,48 +1,13 @@
 // What goes wrong: lost connections, bad invitations, full rooms.
 
 import assert from "node:assert/strict";
-import { connect, createServer } from "node:net";
 
 import {
   assertNoTroubles, connectionFacts, until, waitForPictures, waitForText,
 } from "./chromium.js";
+import { cuttableWay } from "./cuttable_way.js";
 import { test } from "./testing.js";
 import { Turnpike } from "./turnpike.js";
-
-// A way to the server's HTTP that can be cut, as a network can.
-async function cuttableWay(port) {
-  const sockets = new Set();
-  let cut = false;
-  const way = createServer((near) => {
-    if (cut) {
-      near.destroy();
-      return;
-    }
-    const far = connect(port, "127.0.0.1");
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-      socket.on("close", () => sockets.delete(socket));
-    }
-    near.pipe(far).pipe(near);
-  });
-  await new Promise((done) => way.listen(0, "127.0.0.1", done));
-  const drop = () => sockets.forEach((socket) => socket.destroy());
-  return {
-    url: `http://localhost:${way.address().port}`,
-    cut() {
-      cut = true;
-      drop();
-    },
-    mend() {
-      cut = false;
-    },
-    close() {
-      drop();
-      return new Promise((done) => way.close(done));
-    },
-  };
-}
 
 test("a lost connection is resumed while the call goes on", async (shared) => {
   const { server, browser, cleanUp } = shared;

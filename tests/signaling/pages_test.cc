@@ -112,6 +112,21 @@ TEST(Pages, AnswersNeverRepeatWhatWasAsked) {
   }
 }
 
+TEST(Pages, OfAnySiteMayLoadTheClientModule) {
+  World world;
+  for (const auto& [path, type] : {std::pair{"client/v1.js", "text/javascript; charset=utf-8"},
+                                   {"client/v1.d.ts", "application/typescript; charset=utf-8"}}) {
+    const HttpAnswer answer = world.get("/" + std::string(path), "Origin: https://app.example\r\n");
+    EXPECT_EQ(answer.status, 200) << path;
+    EXPECT_EQ(answer.header("content-type"), type);
+    EXPECT_EQ(answer.header("access-control-allow-origin"), "https://app.example");
+    EXPECT_EQ(answer.header("etag"), find_asset(path)->etag);
+    EXPECT_EQ(answer.body, text_of(*find_asset(path)));
+  }
+  EXPECT_EQ(world.get("/client/v2.js").status, 404);
+  EXPECT_EQ(world.get("/client/").status, 404);
+}
+
 TEST(Config, TellsThePagesWhatTheyNeed) {
   World world;
   EXPECT_EQ(
@@ -122,7 +137,10 @@ TEST(Config, TellsThePagesWhatTheyNeed) {
               {"turn",
                {"turn:turn.example:3478?transport=udp", "turn:turn.example:3478?transport=tcp"}}}},
             {"publicUrl", "http://turn.example:3478"},
-            {"openRooms", false}}));
+            {"openRooms", false},
+            {"echo", false},
+            {"time", world.now.wall.since_epoch.count()},
+            {"you", {{"address", "192.0.2.7"}, {"secure", false}}}}));
   EXPECT_EQ(world.post("/config.json", "{}").status, 405);
 }
 
