@@ -32,6 +32,7 @@ class Mapper {
   std::string not_a_relay_address(const Mapping& mapping) const;
   Step find_the_others();
   Expected<Mapping> find(const IpAddress& local);
+  Expected<Mapping> find_in_cloud(const IpAddress& local);
   Expected<Mapping> judge(const StunServer& server, const SeenFrom& seen);
   bool reachable(const IpAddress& relay) const;
   const Mapping* mapping_of(const IpAddress& local) const;
@@ -131,7 +132,7 @@ Mapper::Step Mapper::find_the_others() {
     const auto found = find(local);
     if (!found) {
       failures.push_back(
-          fmt::format("{}. Pass --external-ip PUBLIC/{}", found.error().message, text));
+          fmt::format("{}. Or pass --external-ip PUBLIC/{}", found.error().message, text));
       continue;
     }
     if (Step step = add(*found); !step) return step;
@@ -150,15 +151,10 @@ Mapper::Step Mapper::find_the_others() {
 
 Expected<Mapping> Mapper::find(const IpAddress& local) {
   const std::string text = local.to_string();
-  if (wish_.config.stun_servers.empty()) {
-    return failure(fmt::format(
-        "{} is a private address, and only a STUN server outside can tell how it is seen: name "
-        "one, --external-ip auto:HOST[:PORT]",
-        text));
-  }
+  if (wish_.config.stun_servers.empty()) return find_in_cloud(local);
   std::string reasons;
   for (const StunServer& server : wish_.config.stun_servers) {
-    const auto seen = wish_.ask(server, local);
+    const auto seen = wish_.ask_stun_server(server, local);
     auto mapping =
         seen ? judge(server, *seen)
              : Expected<Mapping>(failure(server.to_string() + ": " + seen.error().message));
@@ -167,6 +163,31 @@ Expected<Mapping> Mapper::find(const IpAddress& local) {
   }
   return failure(
       fmt::format("no STUN server says how {} is seen from outside ({})", text, reasons));
+}
+
+// Clouds give a machine one public IPv4 address, mostly, and IPv6 addresses that are public anyway.
+Expected<Mapping> Mapper::find_in_cloud(const IpAddress& local) {
+  const auto in_question = std::count_if(
+      wish_.relay_ips.begin(), wish_.relay_ips.end(),
+      [this](const IpAddress& ip) { return ip.is_v4() && !ip.is_loopback() && !reachable(ip); });
+  std::string reason = "only IPv4 addresses can be asked for there";
+  if (local.is_v4() && in_question > 1) reason = "there is more than one that it could stand for";
+  if (local.is_v4() && in_question == 1) {
+    const auto said = wish_.ask_cloud();
+    if (said && !is_private(said->external) && !said->external.is_any()) {
+      notice(
+          "--external-ip auto: {} is seen as {}, says the metadata service of this cloud ({}): "
+          "clients are given {}",
+          local.to_string(), said->external.to_string(), said->cloud, said->external.to_string());
+      return Mapping{said->external, local};
+    }
+    reason = said ? fmt::format("the cloud's metadata service says {}", said->external.to_string())
+                  : said.error().message;
+  }
+  return failure(fmt::format(
+      "{} is a private address and {}. Name a STUN server outside that can tell how it is seen, "
+      "--external-ip auto:HOST[:PORT]",
+      local.to_string(), reason));
 }
 
 Expected<Mapping> Mapper::judge(const StunServer& server, const SeenFrom& seen) {

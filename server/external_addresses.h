@@ -1,6 +1,7 @@
 // What the world calls the addresses that are relayed from: the mappings that --external-ip gives,
-// and those that "--external-ip auto" finds by asking STUN servers which the operator named. Done
-// once, while the Plan is made, on the main thread. Asking is a function, so that tests can answer.
+// and those that "--external-ip auto" finds by asking STUN servers which the operator named, or
+// else the cloud's metadata service. Done once, while the Plan is made, on the main thread. Asking
+// is a function, so that tests can answer.
 #pragma once
 
 #include <functional>
@@ -22,12 +23,20 @@ struct SeenFrom {
 };
 using AskStunServer = std::function<Expected<SeenFrom>(const StunServer&, const IpAddress& from)>;
 
+// What the cloud that this machine is in says.
+struct CloudAnswer {
+  IpAddress external;
+  std::string cloud;
+};
+using AskCloud = std::function<Expected<CloudAnswer>()>;
+
 struct ExternalAddressWish {
   const Config& config;
   const std::vector<IpAddress>& relay_ips;
   // Of this machine: a PUBLIC/PRIVATE that was written the wrong way round is told apart by them.
   std::vector<IpAddress> interface_ips;
-  AskStunServer ask;
+  AskStunServer ask_stun_server;
+  AskCloud ask_cloud;
 };
 
 struct ExternalAddressReport {

@@ -67,8 +67,8 @@ constexpr std::array kOptions = {
     Option{"external-ip", "PUBLIC[/PRIVATE] | auto[:HOST[:PORT]]", kRelaying, kRepeatable, kPublic,
            "external-ip", "",
            "What the world calls a relay address, behind a 1:1 NAT as clouds have it. PRIVATE may "
-           "be left out when there is one relay address of that family. auto:HOST asks the STUN "
-           "server HOST at the start; auto alone only checks that there is nothing to ask.",
+           "be left out when there is one relay address of that family. At the start, auto:HOST "
+           "asks the STUN server HOST for it, and auto alone the metadata service of the cloud.",
            add_external_ip},
     Option{"min-port", "PORT", kRelaying, kOnce, kPublic, "min-port", "49152",
            "First port to relay from.",

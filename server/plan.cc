@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/digest.h"
 #include "base/random.h"
+#include "server/cloud_metadata.h"
 #include "server/cpus.h"
 #include "server/external_addresses.h"
 #include "server/option_values.h"
@@ -267,7 +268,8 @@ std::vector<IpAddress> Planner::external_locals(Family family) const {
 Step Planner::choose_external_addresses() {
   std::vector<IpAddress> own;
   for (const net::InterfaceAddress& address : machine_.interfaces) add_once(own, address.ip);
-  auto found = map_external_addresses({config(), plan_.relay_ips, own, machine_.ask_stun_server});
+  auto found = map_external_addresses(
+      {config(), plan_.relay_ips, own, machine_.ask_stun_server, machine_.ask_cloud});
   if (!found) {
     const bool options_are_right = found.error().nothing_found;
     return refuse(options_are_right ? kExitCannotListen : kExitUsage,
@@ -295,8 +297,8 @@ void Planner::explain_relay_addresses() {
     if (mapped || !is_private(ip) || config().find_external_ips) continue;
     notice(
         "{} is a private address, which clients outside this network cannot reach: behind a "
-        "cloud's NAT pass --external-ip PUBLIC/{}, or --external-ip auto:STUNSERVER to ask a STUN "
-        "server outside",
+        "cloud's NAT pass --external-ip PUBLIC/{}, or --external-ip auto to ask the cloud, or "
+        "--external-ip auto:STUNSERVER to ask a STUN server outside",
         ip.to_string(), ip.to_string());
   }
 }
@@ -518,6 +520,7 @@ Machine look_at_machine() {
   machine.has_v6 = net::family_available(Family::kIPv6);
   machine.cpus = usable_cpus();
   machine.ask_stun_server = ask_stun_server;
+  machine.ask_cloud = ask_cloud;
   return machine;
 }
 

@@ -86,8 +86,10 @@ struct Machine {
   std::optional<IpAddress> outward_v6;
   bool has_v4 = true;  // sockets of the family can be made at all
   bool has_v6 = true;
-  std::uint32_t cpus = 1;         // that affinity and cgroup allow
-  AskStunServer ask_stun_server;  // asked for --external-ip auto:HOST only
+  std::uint32_t cpus = 1;  // that affinity and cgroup allow
+  // Asked for --external-ip auto:HOST, and for auto alone.
+  AskStunServer ask_stun_server;
+  AskCloud ask_cloud;
 };
 Machine look_at_machine();
 

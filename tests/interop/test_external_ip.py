@@ -1,12 +1,16 @@
 """The relay on a host that the world knows under other addresses, in networks of its own."""
 
+import http.server
 import os
 import socket
+import socketserver
 import subprocess
+import threading
 import unittest
 
 from namespaces import Network
 from server import BINARY, EXIT_CANNOT_LISTEN, Server
+from tcpturn import TcpTurnClient
 from turnclient import Refused, TurnClient
 
 USER, PASSWORD = "alice", "correct horse"
@@ -190,6 +194,37 @@ class FoundByAsking(unittest.TestCase):
                     peer.sendto(b"and back", bob.relayed)
                     self.assertEqual(bob.receive(), (peer.getsockname()[:2], b"and back"))
 
+    def test_tcp_relays_are_behind_the_same_nat(self):
+        with self.start("--external-ip", "auto:198.51.100.2", "--external-ip",
+                        "auto:2001:db8:a::2", "--tcp-relay", "--allowed-peer-ip", "198.51.100.2",
+                        "--workers", "2") as server, \
+                TcpTurnClient((PUBLIC, server.port), "tcp", username=USER, password=PASSWORD,
+                              make_socket=self.net.socket_maker("bob")) as bob, \
+                self.net.inside("ann"), socket.create_server(("198.51.100.2", 0)) as listener:
+            listener.settimeout(5)
+            self.assertEqual(bob.allocate_tcp()[0], PUBLIC)
+            # Outward: the peer sees the external address.
+            connection = bob.connect(listener.getsockname())
+            peer, source = listener.accept()
+            self.assertEqual(source, bob.relayed)
+            with self.net.inside("bob"):
+                self.assert_carries(bob.bind(connection), peer)
+            # Inward: the peer dials it.
+            bob.permit(("198.51.100.2", 9))
+            peer = socket.create_connection(bob.relayed, 5)
+            source, connection = bob.attempt()
+            self.assertEqual(source, peer.getsockname())
+            with self.net.inside("bob"):
+                self.assert_carries(bob.bind(connection), peer)
+
+    def assert_carries(self, data, peer):
+        with peer:
+            data.send(b"out")
+            self.assertEqual(peer.recv(3, socket.MSG_WAITALL), b"out")
+            peer.sendall(b"and back")
+            self.assertEqual(data.read_exactly(8), b"and back")
+        data.close()
+
     def test_the_second_server_is_asked_when_the_first_refuses(self):
         # Nothing listens on port 9 there: ICMP says so at once.
         with self.start("--external-ip", "auto:198.51.100.2:9", "--external-ip",
@@ -198,7 +233,7 @@ class FoundByAsking(unittest.TestCase):
             self.assertEqual(ann.allocate(1)[0], PUBLIC)
 
     def test_a_server_that_nobody_outside_could_use_says_why_and_ends(self):
-        for wish, reason in (("auto", "name one, --external-ip auto:HOST[:PORT]"),
+        for wish, reason in (("auto", "Name a STUN server outside"),
                              ("auto:198.51.100.2:9", "198.51.100.2:9: it cannot be reached"),
                              ("auto:203.0.113.2", "203.0.113.2:3478: it cannot be reached"),
                              ("auto:203.0.113.99", "203.0.113.99:3478: "),
@@ -211,11 +246,11 @@ class FoundByAsking(unittest.TestCase):
                     stdin=subprocess.DEVNULL)
                 self.assertEqual(done.returncode, EXIT_CANNOT_LISTEN, done.stderr)
                 self.assertIn(reason, done.stderr)
-                self.assertIn(f"Pass --external-ip PUBLIC/{PRIVATE}", done.stderr)
+                self.assertIn(f"pass --external-ip PUBLIC/{PRIVATE}", done.stderr)
 
     def test_without_auto_the_log_says_what_to_pass(self):
         with self.start(ips=[PRIVATE]) as server:
-            self.assertIn(f"--external-ip PUBLIC/{PRIVATE}, or --external-ip auto:STUNSERVER",
+            self.assertIn(f"--external-ip PUBLIC/{PRIVATE}, or --external-ip auto to ask",
                           server.log())
 
     def test_a_public_address_of_an_interface_needs_no_question(self):
@@ -223,6 +258,100 @@ class FoundByAsking(unittest.TestCase):
                     port=13478, prefix=self.net.prefix("bob")) as server:
             self.assertIn("203.0.113.2 is a public address of this machine, announced as it is",
                           server.log())
+
+
+class Metadata(http.server.BaseHTTPRequestHandler):
+    """A cloud's metadata service, of which `served` says what it answers to what."""
+
+    served = {}
+
+    def answer(self):
+        wanted, header, body = self.served.get((self.command, self.path), (None, None, None))
+        good = body is not None and (wanted is None or self.headers.get(wanted) == header)
+        self.send_response(200 if good else 404)
+        self.end_headers()
+        self.wfile.write(body if good else b"no such thing")
+
+    do_GET = do_PUT = answer
+
+    def log_message(self, *_):
+        pass
+
+
+class MetadataServer(http.server.ThreadingHTTPServer):
+    def server_bind(self):
+        """As HTTPServer's, but without asking DNS, which nobody serves in these networks."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
+
+
+@unittest.skipUnless(os.geteuid() == 0, "network namespaces need root")
+class ToldByTheCloud(unittest.TestCase):
+    """--external-ip auto: the clouds' metadata services as their manuals describe them, on an
+    address that only the host itself reaches."""
+
+    CLOUDS = {
+        "Amazon EC2": ("169.254.169.254", {
+            ("PUT", "/latest/api/token"):
+                ("X-aws-ec2-metadata-token-ttl-seconds", "60", b"dG9rZW4="),
+            ("GET", "/latest/meta-data/public-ipv4"):
+                ("X-aws-ec2-metadata-token", "dG9rZW4=", PUBLIC.encode())}),
+        "Google Cloud": ("169.254.169.254", {
+            ("GET", "/computeMetadata/v1/instance/network-interfaces/0/access-configs/0/"
+                    "external-ip"): ("Metadata-Flavor", "Google", PUBLIC.encode() + b"\n")}),
+        "Azure": ("169.254.169.254", {
+            ("GET", "/metadata/instance/network/interface/0/ipv4/ipAddress/0/publicIpAddress"
+                    "?api-version=2021-02-01&format=text"):
+                ("Metadata", "true", PUBLIC.encode())}),
+        "Alibaba Cloud": ("100.100.100.200", {
+            ("PUT", "/latest/api/token"):
+                ("X-aliyun-ecs-metadata-token-ttl-seconds", "60", b"dG9rZW4="),
+            ("GET", "/latest/meta-data/eipv4"):
+                ("X-aliyun-ecs-metadata-token", "dG9rZW4=", PUBLIC.encode())}),
+        "Tencent Cloud": ("169.254.0.23", {
+            ("GET", "/latest/meta-data/public-ipv4"): (None, None, PUBLIC.encode())}),
+    }
+
+    @staticmethod
+    def connect(net):
+        net.host("server")
+        net.host("router")
+        net.wire("server", "router", PRIVATE + "/24", "10.0.0.1/24")
+        net.default_route("server", "10.0.0.1")
+
+    def serve(self, net, ip, served):
+        net.address("server", "lo", ip + "/32")
+        with net.inside("server"):
+            handler = type("Handler", (Metadata,), {"served": served})
+            service = MetadataServer((ip, 80), handler)
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        self.addCleanup(service.server_close)
+        self.addCleanup(service.shutdown)
+
+    def run_server(self, net):
+        return Server("--user", f"{USER}:{PASSWORD}", "--external-ip", "auto", ips=[PRIVATE],
+                      port=3478, prefix=net.prefix("server"))
+
+    def test_the_public_address_is_what_it_says(self):
+        for cloud, (ip, served) in self.CLOUDS.items():
+            with self.subTest(cloud), Network() as net:
+                self.connect(net)
+                self.serve(net, ip, served)
+                with self.run_server(net) as server:
+                    self.assertIn(f"{PRIVATE} is seen as {PUBLIC}, says the metadata service of "
+                                  f"this cloud ({cloud})", server.log())
+                self.assertIn(f"{PRIVATE} (seen as {PUBLIC})", server.banner())
+
+    def test_nonsense_is_not_believed(self):
+        for body in (b"", b"<html>sign in</html>", b"10.9.9.9", b"0.0.0.0", b"2001:db8::1",
+                     b"192.0.2.10 192.0.2.11", b"x" * 100_000):
+            with self.subTest(body[:20]), Network() as net:
+                self.connect(net)
+                self.serve(net, "169.254.169.254", {
+                    ("GET", "/latest/meta-data/public-ipv4"): (None, None, body)})
+                with self.assertRaisesRegex(AssertionError, "Name a STUN server outside"), \
+                        self.run_server(net):
+                    pass
 
 
 @unittest.skipUnless(os.geteuid() == 0, "network namespaces need root")

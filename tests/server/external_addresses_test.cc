@@ -30,6 +30,7 @@ struct World {
   Config config;
   std::vector<IpAddress> relay_ips = {ip("10.0.0.4")};
   std::map<std::string, Expected<Address>> answers;  // by server; the local port is 50000
+  Expected<CloudAnswer> cloud = failure("no cloud's metadata service");
   std::vector<std::string> asked;
 
   explicit World(std::vector<StunServer> servers = {}) {
@@ -46,6 +47,10 @@ struct World {
            if (answer == answers.end()) return failure("no answer");
            if (!answer->second) return unexpected(answer->second.error());
            return SeenFrom{at("192.0.2.7:3478"), {from, 50000}, *answer->second};
+         },
+         [this] {
+           asked.push_back("the cloud");
+           return cloud;
          }});
   }
   ExternalAddressReport report() {
@@ -119,18 +124,45 @@ TEST(ExternalAddresses, WhenNobodyOutsideCouldUseAnyRelayAddressTheServerDoesNot
   EXPECT_TRUE(error.nothing_found);
   EXPECT_THAT(error.message, AllOf(HasSubstr("one.example:3478: no answer"),
                                    HasSubstr("two.example:3478: it sees 10.0.0.4 itself"),
-                                   HasSubstr("Pass --external-ip PUBLIC/10.0.0.4")));
+                                   HasSubstr("pass --external-ip PUBLIC/10.0.0.4")));
 }
 
 TEST(ExternalAddresses, WhileAnotherFamilyIsOfUseAFailureIsANotice) {
   World world({{"one.example"}});
   world.relay_ips = {ip("10.0.0.4"), ip("2001:db8::4")};
-  EXPECT_THAT(world.report().notices, Contains(HasSubstr("Pass --external-ip PUBLIC/10.0.0.4")));
+  EXPECT_THAT(world.report().notices, Contains(HasSubstr("pass --external-ip PUBLIC/10.0.0.4")));
 }
 
 TEST(ExternalAddresses, WithoutAServerToAskTheErrorSaysHowToNameOne) {
   EXPECT_THAT(World().error().message, AllOf(HasSubstr("--external-ip auto:HOST[:PORT]"),
                                              HasSubstr("--external-ip PUBLIC/10.0.0.4")));
+}
+
+TEST(ExternalAddresses, WithoutAServerToAskTheCloudIsAskedForItsOneAddress) {
+  World world;
+  world.cloud = CloudAnswer{ip("203.0.113.1"), "Some Cloud"};
+  world.relay_ips = {ip("10.0.0.4"), ip("2001:db8::4")};
+  const auto report = world.report();
+  EXPECT_THAT(report.mappings, SizeIs(1));
+  EXPECT_THAT(report.notices, Contains(AllOf(HasSubstr("10.0.0.4 is seen as 203.0.113.1"),
+                                             HasSubstr("Some Cloud"))));
+  world.relay_ips = {ip("10.0.0.4"), ip("10.0.0.5")};
+  EXPECT_THAT(world.error().message, HasSubstr("more than one"));
+  world.config.external_ips = {{ip("203.0.113.2"), ip("10.0.0.5")}};
+  EXPECT_THAT(world.report().mappings, SizeIs(2));
+  world.cloud = CloudAnswer{ip("10.9.9.9"), "Some Cloud"};
+  EXPECT_THAT(world.report().notices, Contains(HasSubstr("says 10.9.9.9")));
+}
+
+TEST(ExternalAddresses, TheCloudIsNotAskedWhereAStunServerIsNamedOrNothingIsPrivate) {
+  World world({{"stun.example.org"}});
+  world.cloud = CloudAnswer{ip("203.0.113.1"), "Some Cloud"};
+  (void)world.map();
+  World public_one;
+  public_one.relay_ips = {ip("203.0.113.9")};
+  (void)public_one.map();
+  EXPECT_THAT(world.asked, ElementsAre("stun.example.org:3478 from 10.0.0.4"));
+  EXPECT_THAT(public_one.asked, IsEmpty());
 }
 
 TEST(ExternalAddresses, TheLoopbackHasNothingToFind) {
@@ -205,7 +237,9 @@ TEST(ExternalAddresses, WhatIsFoundIsWhatThePlanAnnounces) {
 TEST(ExternalAddresses, ThePlanIsRefusedWhenNothingIsFound) {
   Config config;
   config.find_external_ips = true;
-  const auto plan = make_plan(config, private_machine(), {"secret", "key", "/key"});
+  Machine machine = private_machine();
+  machine.ask_cloud = [] { return Expected<CloudAnswer>(failure("no cloud")); };
+  const auto plan = make_plan(config, machine, {"secret", "key", "/key"});
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().code, kExitCannotListen);
   EXPECT_THAT(plan.error().message, HasSubstr("--external-ip PUBLIC/10.0.0.4"));
