@@ -174,6 +174,28 @@ class UClient(unittest.TestCase):
         for options in ((), ("-s",), ("-t",)):
             self.relays("-M", *options)
 
+    def test_mobility_over_dtls_and_tls(self):
+        self.relays("-M", "-S", port=self.server.tls_port)
+        self.relays_over_tls("-M", port=self.server.tls_port)
+
+    # From one client's relayed address to the other's, without the peer.
+    def test_client_to_client(self):
+        for options in (("-y",), ("-y", "-s"), ("-y", "-t")):
+            with self.subTest(options=options):
+                self.relays(*options)
+
+    def test_dont_fragment(self):
+        self.relays("-g")
+
+    def test_clients_that_come_again_from_another_port(self):
+        self.relays("-B")
+
+    def test_without_permissions_but_those_of_the_channels(self):
+        self.relays("-I")
+
+    def test_requests_that_are_wrong_on_purpose(self):
+        self.relays("-N", "-s")
+
     def test_large_messages(self):
         self.relays("-l", "1200")
         self.relays("-t", "-l", "1200")

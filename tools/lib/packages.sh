@@ -23,13 +23,18 @@ node_packages() {
   if ! command -v npm >/dev/null; then printf 'npm\n'; fi
 }
 
+# What tools/package makes a Debian package with.
+package_packages() { printf '%s\n' debhelper cmake dpkg-dev; }
+
 test_packages() {
   build_packages
   node_packages
+  package_packages
   printf '%s\n' python3 openssl procps ccache libgtest-dev libgmock-dev libbenchmark-dev \
     clang clang-tidy clang-format coturn python3-aioice libnss3-tools iproute2 iptables \
     python3-aiortc python3-websockets python3-gi gir1.2-nice-0.1 golang-go \
-    golang-github-pion-webrtc.v3-dev prometheus systemd
+    golang-github-pion-webrtc.v3-dev prometheus systemd \
+    lintian util-linux
   case "$(distribution)" in
     "debian bookworm") printf '%s\n' libclang-rt-14-dev chromium firefox-esr ;;
     debian*) printf '%s\n' libclang-rt-dev chromium firefox-esr ;;

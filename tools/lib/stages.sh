@@ -12,7 +12,8 @@ threaded_tests+='|test_loopback'
 release_tests='zero_allocation_test'
 ctest_runner=()
 
-all_stages=(tidy dev lint tsan release zero-alloc command-line interop conformance npm fuzz browser)
+all_stages=(tidy dev lint tsan release zero-alloc command-line interop conformance package npm
+  fuzz browser)
 
 stage_help() {
   cat <<'TXT'
@@ -25,6 +26,7 @@ stage_help() {
   command-line  options, exit codes, signals
   interop       coturn's clients, aioice, NAT in network namespaces
   conformance   what the RFCs ask, row by row, on the running binary
+  package       the Debian package from lintian to purge, the container's recipe
   npm           conversations of the real npm clients: Socket.IO 1 to 4, ScaleDrone, PeerJS, ws
   fuzz          every fuzz target for ten seconds
   browser       Chromium and Firefox in calls over each transport, and the tutorials' conversations
@@ -97,7 +99,8 @@ stage_tidy() {
   own_sources | sort >"$logs/sources"
   check clang-format xargs -a "$logs/sources" clang-format --dry-run -Werror
   if command -v shellcheck >/dev/null; then
-    check shellcheck shellcheck -x tools/up tools/test tools/fuzz .ci/run tools/lib/*.sh
+    check shellcheck shellcheck -x tools/up tools/test tools/fuzz tools/package .ci/run \
+      tools/lib/*.sh
   fi
 }
 
@@ -159,6 +162,13 @@ stage_conformance() {
   mapfile -t modules < <(find tests/conformance -name "test_*.py" -printf "%f\n" |
     sed "s/\.py$//" | sort)
   interop_tests conformance "${modules[@]}"
+}
+
+stage_package() {
+  release_binary
+  build_preset release turnpike_pages
+  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/packaging \
+    python_tests package /usr/bin/python3 -m unittest --verbose test_debian_package test_container
 }
 
 stage_fuzz() {
