@@ -5,23 +5,25 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import net from "node:net";
 import readline from "node:readline";
 import { after, before, test } from "node:test";
 import WebSocket from "ws";
 
 const kProgram = process.env.CONFORMANCE_SERVER;
-const kPatience = 5000;
-const kPingInterval = 300;
-const kPingTimeout = 200;
+const kPatience = 10_000;
+// The suites have 300 and 200; who shares a core with others may be late.
+const kPingInterval = 800;
+const kPingTimeout = 600;
 const kSeparator = "\x1e";
 
-const options = { skip: kProgram ? false : "CONFORMANCE_SERVER is not set", timeout: 20_000 };
+const options = { skip: kProgram ? false : "CONFORMANCE_SERVER is not set", timeout: 40_000 };
 let server;
 let http;
 
 before(async () => {
   if (!kProgram) return;
-  server = spawn(kProgram, ["0"], { stdio: ["ignore", "pipe", "inherit"] });
+  server = spawn(kProgram, ["0", `${kPingInterval}`, `${kPingTimeout}`], { stdio: ["ignore", "pipe", "inherit"] });
   [http] = await once(readline.createInterface({ input: server.stdout }), "line");
 });
 after(() => server?.kill());
@@ -173,30 +175,26 @@ for (const dialect of kDialects) {
 
   test(`${name}: there is one poll at a time`, options, async () => {
     const session = await dialect.begin();
-    const first = session.poll();
-    await later(20);
-    assert.ok([400, 500].includes((await session.poll()).status));
-    const { status, text } = await first;
-    assert.deepEqual([status, text], [200, pack("1")]);
+    const answers = await Promise.all([session.poll(), session.poll()]);
+    const [first, second] = answers.sort((one, other) => one.status - other.status);
+    assert.deepEqual([first.status, first.text], [200, pack("1")]);
+    assert.ok([400, 500].includes(second.status));
     assert.equal((await session.poll()).status, 400);
   });
 
   test(`${name}: a poll that is given up closes the session`, options, async () => {
     const session = await dialect.begin();
-    const control = new AbortController();
-    const target = http + dialect.target("polling", { sid: session.sid });
-    const poll = fetch(target, { signal: control.signal }).catch(() => {});
-    await later(20);
-    control.abort();
-    await poll;
-    await later(20);
+    const { hostname, port } = new URL(http);
+    const socket = net.connect(port, hostname).resume();
+    socket.end(`GET ${dialect.target("polling", { sid: session.sid })} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await within("the end", once(socket, "close"));
     assert.equal((await session.poll()).status, 400);
   });
 
   test(`${name}: both sides can close`, options, async () => {
     const session = await dialect.begin();
     const poll = session.poll();
-    await later(20);
+    await later(20); // a poll that comes after the end is refused
     assert.equal((await session.post(pack("1"))).status, 200);
     assert.equal((await poll).text, pack("6"));
     assert.equal((await session.poll()).status, 400);
@@ -218,7 +216,7 @@ for (const dialect of kDialects) {
   test(`${name}: the heart beats over a WebSocket`, options, async () => {
     const socket = new Socket(dialect.target("websocket"));
     await socket.next();
-    // On /socket.io/ whoever does not CONNECT is gone after a second.
+    // On /socket.io/ whoever does not CONNECT is gone after four pings.
     if (!echoes) socket.send("40"), await socket.said(), await socket.said();
     for (let beat = 0; beat < 4; beat += 1) {
       if (version === 3) socket.send("2");
@@ -229,8 +227,10 @@ for (const dialect of kDialects) {
   });
 
   test(`${name}: who does not answer is gone in time`, options, async () => {
+    const began = performance.now();
     const session = await dialect.begin();
-    await later(kPingInterval + kPingTimeout);
+    while ((await session.poll()).status === 200); // a ping at most, and then how it ends
+    assert.ok(performance.now() - began >= kPingInterval + kPingTimeout);
     assert.equal((await session.post(pack(version === 3 ? "2" : "3"))).status, 400);
     await new Socket(dialect.target("websocket")).ends();
   });
