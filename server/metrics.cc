@@ -141,6 +141,39 @@ void tell_kinds(PrometheusText& text, const Workers& workers, KindCount count) {
   }
 }
 
+void tell_auth_failures(PrometheusText& text, const Workers& workers) {
+  // In the order of Authenticator::Failure.
+  constexpr std::array<std::string_view, turn::Authenticator::kFailures> kReasons = {
+      "unknown_user", "bad_integrity", "expired", "revoked", "stale_nonce"};
+  text.family("turnpike_auth_failures_total", Kind::kCounter,
+              "Requests whose credentials were refused. A stale nonce is no attack: clients go on "
+              "with the new one.");
+  for (std::size_t i = 0; i < kReasons.size(); ++i) {
+    text.sample({{"reason", kReasons[i]}}, sum(workers, [i](const Worker& worker) {
+                  return worker.relay_statistics().auth_failures[i].read();
+                }));
+  }
+}
+
+void tell_durations(PrometheusText& text, const Workers& workers) {
+  using turn::DurationHistogram;
+  std::array<std::string, DurationHistogram::kBuckets> bounds;
+  std::array<PrometheusText::Bucket, DurationHistogram::kBuckets> buckets;
+  for (std::size_t i = 0; i < buckets.size(); ++i) {
+    const bool last = i == DurationHistogram::kBounds.size();
+    bounds[i] = last ? "+Inf" : std::to_string(DurationHistogram::kBounds[i]);
+    buckets[i] = {bounds[i], sum(workers, [i](const Worker& worker) {
+                    return worker.relay_statistics().durations.bucket(i);
+                  })};
+  }
+  const std::uint64_t lived = sum(workers, [](const Worker& worker) {
+    return worker.relay_statistics().durations.sum_in_milliseconds();
+  });
+  text.histogram("turnpike_turn_allocation_duration_seconds",
+                 "How long allocations lived that have ended.", buckets,
+                 static_cast<double>(lived) / 1e3);
+}
+
 void tell_allocations(PrometheusText& text, const MetricsSources& sources) {
   const Workers& workers = sources.workers;
   text.family("turnpike_turn_allocations", Kind::kGauge,
@@ -251,7 +284,9 @@ std::string metrics_text(const MetricsSources& sources) {
   tell_server(text, sources);
   tell_process(text);
   tell_messages(text, sources.workers);
+  tell_auth_failures(text, sources.workers);
   tell_allocations(text, sources);
+  tell_durations(text, sources.workers);
   tell_relaying(text, sources.workers);
   tell_connections(text, sources.workers);
   tell_signaling(text, sources.service);

@@ -5,11 +5,26 @@
 #include <iterator>
 
 namespace turnpike::server {
+namespace {
+
+std::string_view name_of(PrometheusText::Kind kind) {
+  switch (kind) {
+    case PrometheusText::Kind::kCounter:
+      return "counter";
+    case PrometheusText::Kind::kGauge:
+      return "gauge";
+    case PrometheusText::Kind::kHistogram:
+      return "histogram";
+  }
+  return "untyped";
+}
+
+}  // namespace
 
 void PrometheusText::family(std::string_view name, Kind kind, std::string_view help) {
   name_ = name;
   fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name,
-                 kind == Kind::kCounter ? "counter" : "gauge");
+                 name_of(kind));
 }
 
 void PrometheusText::begin_sample(Labels labels) {
@@ -56,6 +71,21 @@ void PrometheusText::gauge(std::string_view name, std::string_view help, std::ui
 void PrometheusText::gauge(std::string_view name, std::string_view help, double value) {
   family(name, Kind::kGauge, help);
   sample({}, value);
+}
+
+void PrometheusText::histogram(std::string_view name, std::string_view help,
+                               std::span<const Bucket> buckets, double sum) {
+  family(name, Kind::kHistogram, help);
+  name_.append("_bucket");
+  std::uint64_t so_far = 0;
+  for (const Bucket& bucket : buckets) {
+    so_far += bucket.samples;
+    sample({{"le", bucket.bound}}, so_far);
+  }
+  name_.assign(name).append("_sum");
+  sample({}, sum);
+  name_.assign(name).append("_count");
+  sample({}, so_far);
 }
 
 }  // namespace turnpike::server

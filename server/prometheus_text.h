@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,7 +15,7 @@ class PrometheusText {
  public:
   static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-  enum class Kind : std::uint8_t { kCounter, kGauge };
+  enum class Kind : std::uint8_t { kCounter, kGauge, kHistogram };
   struct Label {
     std::string_view name;
     std::string_view value;
@@ -30,6 +31,14 @@ class PrometheusText {
   void counter(std::string_view name, std::string_view help, std::uint64_t value);
   void gauge(std::string_view name, std::string_view help, std::uint64_t value);
   void gauge(std::string_view name, std::string_view help, double value);
+
+  // A family of one histogram.
+  struct Bucket {
+    std::string_view bound;     // "60", in order; the last is "+Inf"
+    std::uint64_t samples = 0;  // up to this bound and above the one before
+  };
+  void histogram(std::string_view name, std::string_view help, std::span<const Bucket> buckets,
+                 double sum);
 
   std::string take() { return std::exchange(text_, {}); }
 

@@ -118,7 +118,7 @@ Outcome Server::Core::refresh_allocation(const Request& request, Allocation& all
     arm(allocation, both ? allocation.first : *named, deadline);
     if (both && allocation.second) arm(allocation, *allocation.second, deadline);
   } else if (both) {
-    end(allocation, Event::Ending::kRefreshZero, request.sink);
+    end(request.now, allocation, Event::Ending::kRefreshZero, request.sink);
   } else {
     end_leg(allocation, named->family(), request.sink);
   }
@@ -210,6 +210,7 @@ Expected<Allocation*, ErrorCode> Server::Core::open_allocation(const Request& re
   Allocation& allocation = allocations_.create(
       request.path, request.name, {settings_->max_permissions, settings_->max_channels});
   allocation.charged_for = request.path.remote.ip;
+  allocation.began = request.now.mono;
   statistics_.allocations.add();
   if (wish.protocol == RelayProtocol::kTcp) {
     allocation.tcp = std::make_unique<TcpSide>(settings_->max_permissions);

@@ -69,6 +69,7 @@ struct Allocation
   MonoTime icmp_told_until;
   Holder* holder;
   IpAddress charged_for;  // the client's address when the quota was charged
+  MonoTime began;
 
   // What the success response said, for a retransmission of the request that made this allocation
   // (RFC 8656 section 7.2).

@@ -11,9 +11,11 @@ using stun::ErrorCode;
 
 constexpr std::size_t kMaxUsername = 508;  // RFC 8489 section 14.3
 
-Authenticator::Verdict refused(ErrorCode code) {
+Authenticator::Verdict refused(ErrorCode code,
+                               Authenticator::Failure failure = Authenticator::Failure::kNone) {
   Authenticator::Verdict verdict;
   verdict.code = code;
+  verdict.failure = failure;
   return verdict;
 }
 
@@ -123,6 +125,12 @@ Authenticator::Candidates Authenticator::keys_of(const stun::MessageView& reques
   return found;
 }
 
+Authenticator::Failure Authenticator::failure_of(const Candidates& found, Tick now) const {
+  if (sources_.revocations.contains(found.name, now.wall)) return Failure::kRevoked;
+  if (found.keys.status == Credentials::Keys::Status::kKnown) return Failure::kBadIntegrity;
+  return found.expires && *found.expires <= now.wall ? Failure::kExpired : Failure::kUnknownUser;
+}
+
 bool Authenticator::knows_only_others(const Candidates& found, std::string_view username) const {
   return sources_.users != nullptr && !username.empty() &&
          found.keys.status == Credentials::Keys::Status::kUnknown;
@@ -154,7 +162,7 @@ Authenticator::Verdict Authenticator::judge(const stun::MessageView& request, co
   Candidates found = keys_of(request, *username, *algorithm, now, session);
   if (realm_is_ours && knows_only_others(found, *username)) {
     if (!sources_.nonces.is_valid(*nonce, now.wall, path.remote)) {
-      return refused(ErrorCode::kStaleNonce);
+      return refused(ErrorCode::kStaleNonce, Failure::kStaleNonce);
     }
     ask_others(found, {*username, *algorithm, path, request.bytes()}, now);
   }
@@ -167,11 +175,12 @@ Authenticator::Verdict Authenticator::judge(const stun::MessageView& request, co
     pending.kind = Verdict::Kind::kPending;
     return pending;
   }
-  if (!realm_is_ours || sources_.revocations.contains(found.name, now.wall)) found.keys = {};
+  const Failure failure = realm_is_ours ? failure_of(found, now) : Failure::kUnknownUser;
+  if (!realm_is_ours || failure == Failure::kRevoked) found.keys = {};
   const auto key = matching_key(request, found.keys, *integrity);
-  if (!key) return refused(ErrorCode::kUnauthorized);
+  if (!key) return refused(ErrorCode::kUnauthorized, failure);
   if (!sources_.nonces.is_valid(*nonce, now.wall, path.remote)) {
-    return refused(ErrorCode::kStaleNonce);
+    return refused(ErrorCode::kStaleNonce, Failure::kStaleNonce);
   }
   Verdict verdict;
   verdict.kind = Verdict::Kind::kAuthenticated;

@@ -31,10 +31,23 @@ class Authenticator {
   };
   explicit Authenticator(const Sources& sources) : sources_(sources) {}
 
+  // Why credentials were refused. Requests without any have not failed: they ask for a challenge.
+  // Only logs and metrics tell them apart, never an answer.
+  enum class Failure : std::uint8_t {
+    kUnknownUser,   // or another realm
+    kBadIntegrity,  // a wrong password or access token
+    kExpired,
+    kRevoked,  // its member has left
+    kStaleNonce,
+    kNone,
+  };
+  static constexpr std::size_t kFailures = static_cast<std::size_t>(Failure::kNone);
+
   struct Verdict {
     enum class Kind : std::uint8_t { kAuthenticated, kRefused, kPending };
     Kind kind = Kind::kRefused;
     stun::ErrorCode code = stun::ErrorCode::kUnauthorized;  // when refused: 400, 401, 438 or 500
+    Failure failure = Failure::kNone;
     // When authenticated: who (borrowed from the message, from the credentials or from the
     // session), and what signs the answer.
     std::string_view name;
@@ -68,6 +81,8 @@ class Authenticator {
   Candidates keys_of(const stun::MessageView& request, std::string_view username,
                      stun::PasswordAlgorithm algorithm, Tick now, const Session& session);
   bool knows_only_others(const Candidates& found, std::string_view username) const;
+  // Why no key of these was right.
+  Failure failure_of(const Candidates& found, Tick now) const;
   void ask_others(Candidates& found, const UserDirectory::Question& question, Tick now);
 
   const Sources sources_;

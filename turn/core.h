@@ -48,11 +48,11 @@ class Server::Core {
 
   // server.cc
   void on_client(Tick now, const Path& path, const Run& run, Sink& sink);
-  void on_client_gone(const Path& path, Sink& sink);
+  void on_client_gone(Tick now, const Path& path, Sink& sink);
   void on_time(Tick now, Sink& sink);
   MonoTime next_deadline() const { return wheel_.next(); }
   void revoke(Tick now, std::string_view name, WallTime until, Sink& sink);
-  void shut_down(Sink& sink);
+  void shut_down(Tick now, Sink& sink);
   const Statistics& statistics() const { return statistics_; }
   Audit audit();
 
@@ -77,8 +77,8 @@ class Server::Core {
   Authenticator::Session session_of(const Request& request);
   void keep_credential(const Request& request, const Authenticator::Verdict& who);
   Outcome answer_method(const Request& request);
-  void on_timer(const Timer& timer, Sink& sink);
-  void end(Allocation& allocation, Event::Ending ending, Sink& sink);
+  void on_timer(Tick now, const Timer& timer, Sink& sink);
+  void end(Tick now, Allocation& allocation, Event::Ending ending, Sink& sink);
   // One leg of a dual allocation, with the permissions and channels of its family.
   void end_leg(Allocation& allocation, Family family, Sink& sink);
   void arm(Allocation& allocation, Leg& leg, MonoTime deadline);

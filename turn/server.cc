@@ -147,7 +147,12 @@ void Server::Core::on_request(const Request& request) {
   const Authenticator::Verdict who =
       authenticator_.judge(request.message, request.path, request.now, session_of(request));
   if (who.kind == Authenticator::Verdict::Kind::kPending) return;
-  if (who.kind == Authenticator::Verdict::Kind::kRefused) return refuse(request, who.code);
+  if (who.kind == Authenticator::Verdict::Kind::kRefused) {
+    if (who.failure != Authenticator::Failure::kNone) {
+      statistics_.auth_failures[static_cast<std::size_t>(who.failure)].add();
+    }
+    return refuse(request, who.code);
+  }
 
   Request known{request.now, request.path, request.message, request.sink, who.name, &who.key};
   // An allocation never outlives its access token (RFC 7635 section 7).
@@ -234,10 +239,10 @@ Outcome Server::Core::answer_method(const Request& request) {
   }
 }
 
-void Server::Core::on_client_gone(const Path& path, Sink& sink) {
+void Server::Core::on_client_gone(Tick now, const Path& path, Sink& sink) {
   if (Allocation* allocation = allocations_.find(path)) {
     if (!outlives_connection(*allocation, sink)) {
-      end(*allocation, Event::Ending::kClientGone, sink);
+      end(now, *allocation, Event::Ending::kClientGone, sink);
     }
   } else if (Allocation* expecting = allocations_.find_arriving(path)) {
     forget_arriving(*expecting, sink);
@@ -246,10 +251,10 @@ void Server::Core::on_client_gone(const Path& path, Sink& sink) {
 }
 
 void Server::Core::on_time(Tick now, Sink& sink) {
-  while (const Timer* timer = wheel_.take_expired(now.mono)) on_timer(*timer, sink);
+  while (const Timer* timer = wheel_.take_expired(now.mono)) on_timer(now, *timer, sink);
 }
 
-void Server::Core::on_timer(const Timer& timer, Sink& sink) {
+void Server::Core::on_timer(Tick now, const Timer& timer, Sink& sink) {
   const auto kind = static_cast<TimerKind>(timer.kind());
   if (kind == TimerKind::kDataConnection) {
     DataConnection* connection = data_connections_.find({timer.subject()});
@@ -261,28 +266,28 @@ void Server::Core::on_timer(const Timer& timer, Sink& sink) {
   }
   Allocation* allocation = allocations_.find(Handle<Allocation>::unpack(timer.subject()));
   CHECK(allocation != nullptr);  // a timer lives inside what it times
-  if (!allocation->second) return end(*allocation, Event::Ending::kExpired, sink);
+  if (!allocation->second) return end(now, *allocation, Event::Ending::kExpired, sink);
   end_leg(*allocation, kind == TimerKind::kIPv4Leg ? Family::kIPv4 : Family::kIPv6, sink);
 }
 
 void Server::Core::revoke(Tick now, std::string_view name, WallTime until, Sink& sink) {
   revocations_.add(name, until, now.wall);
   while (Allocation* allocation = allocations_.first_of(name)) {
-    end(*allocation, Event::Ending::kRevoked, sink);
+    end(now, *allocation, Event::Ending::kRevoked, sink);
   }
   reservations_.for_each([&](Handle<Reservation> handle, const Reservation& reservation) {
     if (reservation.subject.name == name) give_up(handle, sink);
   });
 }
 
-void Server::Core::shut_down(Sink& sink) {
+void Server::Core::shut_down(Tick now, Sink& sink) {
   allocations_.for_each(
-      [&](Allocation& allocation) { end(allocation, Event::Ending::kShutdown, sink); });
+      [&](Allocation& allocation) { end(now, allocation, Event::Ending::kShutdown, sink); });
   reservations_.for_each(
       [&](Handle<Reservation> handle, const Reservation&) { give_up(handle, sink); });
 }
 
-void Server::Core::end(Allocation& allocation, Event::Ending ending, Sink& sink) {
+void Server::Core::end(Tick now, Allocation& allocation, Event::Ending ending, Sink& sink) {
   if (allocation.mobility && allocation.mobility->arriving) forget_arriving(allocation, sink);
   // The relayed addresses first: whoever sees his connection end finds nobody listening any more.
   sink.close_relay(allocation.first.relay);
@@ -296,6 +301,7 @@ void Server::Core::end(Allocation& allocation, Event::Ending ending, Sink& sink)
   event.relayed = allocation.first.external;
   event.username = allocation.holder->name;
   sink.report(event);
+  statistics_.durations.observe(now.mono - allocation.began);
   bury(allocation);
 }
 
@@ -375,15 +381,15 @@ void Server::on_peer_error(Tick now, std::uint64_t owner, const Address& peer,
                            const IcmpError& error, Sink& sink) {
   core_->on_peer_error(now, owner, peer, error, sink);
 }
-void Server::on_client_gone(Tick, const Path& path, Sink& sink) {
-  core_->on_client_gone(path, sink);
+void Server::on_client_gone(Tick now, const Path& path, Sink& sink) {
+  core_->on_client_gone(now, path, sink);
 }
 void Server::on_time(Tick now, Sink& sink) { core_->on_time(now, sink); }
 MonoTime Server::next_deadline() const { return core_->next_deadline(); }
 void Server::revoke(Tick now, std::string_view name, WallTime until, Sink& sink) {
   core_->revoke(now, name, until, sink);
 }
-void Server::shut_down(Tick, Sink& sink) { core_->shut_down(sink); }
+void Server::shut_down(Tick now, Sink& sink) { core_->shut_down(now, sink); }
 const Statistics& Server::statistics() const { return core_->statistics(); }
 Server::Audit Server::audit() const { return core_->audit(); }
 

@@ -1,7 +1,12 @@
 // What one worker's relay has counted. Written by the worker, read by anyone at any time.
 #pragma once
 
+#include <array>
+#include <cstddef>
+
 #include "base/counters.h"
+#include "turn/authenticator.h"
+#include "turn/duration_histogram.h"
 #include "turn/message_counters.h"
 
 namespace turnpike::turn {
@@ -10,7 +15,10 @@ struct Statistics {
   Counter allocations;  // live now
   Counter allocations_created;
   AllocationCounters by_kind;
+  DurationHistogram durations;  // of those that have ended
   MessageCounters messages;
+  // By Authenticator::Failure.
+  std::array<Counter, Authenticator::kFailures> auth_failures;
   Counter data_connections;  // of TCP allocations: live now
   Counter binding_responses;
   Counter error_responses;

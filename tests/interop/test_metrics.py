@@ -85,6 +85,23 @@ class Metrics(unittest.TestCase):
             alice.allocate()
         self.assertGreaterEqual(
             self.read()['turnpike_stun_responses_total{method="allocate",code="401"}'], 2)
+        failures = {reason: self.read()[f'turnpike_auth_failures_total{{reason="{reason}"}}']
+                    for reason in ("unknown_user", "bad_integrity", "expired", "revoked",
+                                   "stale_nonce")}
+        self.assertEqual(failures.pop("bad_integrity"), 1)
+        self.assertEqual(set(failures.values()), {0})
+
+    def test_the_time_that_an_allocation_lived_shows_at_its_end(self):
+        server = self.start()
+        name = "turnpike_turn_allocation_duration_seconds"
+        with client(server) as alice:
+            alice.allocate()
+            self.assertEqual(self.read()[name + "_count"], 0)
+            alice.refresh(0)
+        counted = self.read()
+        self.assertEqual(counted[name + "_count"], 1)
+        self.assertEqual(counted[name + '_bucket{le="+Inf"}'], 1)
+        self.assertGreater(counted[name + "_sum"], 0)
 
     def test_every_worker_is_summed(self):
         server = self.start("--workers", "2")

@@ -78,7 +78,9 @@ class DebianPackage(unittest.TestCase):
                      "etc/logrotate.d/turnpike", "usr/lib/sysusers.d/turnpike.conf",
                      "usr/share/man/man8/turnpike.8.gz", "usr/share/doc/turnpike/copyright",
                      "usr/share/bash-completion/completions/turnpike",
-                     "usr/share/zsh/vendor-completions/_turnpike"):
+                     "usr/share/zsh/vendor-completions/_turnpike",
+                     "usr/share/turnpike/turnpike.rules.yml",
+                     "usr/share/turnpike/grafana/turnpike.json"):
             self.assertIn(path, files)
         programs = [path for path, mode in files.items() if "x" in mode and mode[0] == "-"]
         self.assertEqual(programs, ["usr/bin/turnpike"])
