@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import unittest
 
 # Says what systemd would be asked to do, and says yes. It runs where nobody else manages services.
 SYSTEMCTL = """#!/bin/sh
@@ -45,7 +46,7 @@ class Machine:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.holder.stdout.readline() != "ready\n":
             self.__exit__()
-            raise AssertionError("no overlay can be mounted here")
+            raise unittest.SkipTest("no overlay can be mounted here, which needs root")
         (self.inside,) = self.children(self.holder.pid)
         self.run("mv /usr/bin/systemctl /usr/bin/real-systemctl; rm -f /usr/sbin/policy-rc.d;"
                  "cat >/usr/bin/systemctl; chmod 755 /usr/bin/systemctl", given=SYSTEMCTL)
