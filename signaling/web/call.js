@@ -2,12 +2,20 @@
 //
 //   /call/<room>#k=INVITATION   the invitation gives the relay
 //   ?name=Ann       the name that others see
+//   ?audio=0, ?video=0   begin with the microphone or the camera off
+//   ?prejoin=0      enter at once
+//   ?screen=1       ask for the screen to share, once inside
 //   ?relay=1        only the relay, no direct path
 //   ?transport=udp|tcp|tls   only the TURN addresses of this transport, for trials
 //   ?synthetic=1    no camera and no microphone, a test picture and a soft tone
 //   ?lang=en|zh     the language
 
-import { ChatLog, initialOf, nameOf, showPeople, Stage } from "./call_view.js";
+import { ChatLog } from "./call_chat.js";
+import {
+  chosenDevices, DevicePickers, prejoin, rememberEntered, wasEntered,
+} from "./call_devices.js";
+import { showCode, showScreenButton, wireTools } from "./call_tools.js";
+import { initialOf, nameOf, showPeople, Stage } from "./call_view.js";
 import { byId, copyText, invitationInAddress, memory, setHidden } from "./dom.js";
 import { label, say, startLanguages, translate } from "./i18n.js";
 import { LocalMedia } from "./media.js";
@@ -15,7 +23,9 @@ import { cleanName, Room } from "./room.js";
 
 const kTransports = new Set(["udp", "tcp", "tls"]);
 const kEndedReasons = { 4001: "elsewhere", 4003: "removed" };
-const kKnownRefusals = new Set(["room-full", "bad-invitation", "bad-room", "too-many-rooms"]);
+// In a mesh everybody sends to everybody: beyond this, most connections are too slow.
+const kComfortable = 6;
+const kKnownRefusals = new Set(["room-full", "bad-invitation", "bad-room", "too-many-rooms", "bad-token"]);
 
 const query = new URLSearchParams(location.search);
 const wanted = {
@@ -23,6 +33,8 @@ const wanted = {
   invitation: invitationInAddress(),
   name: cleanName(query.get("name") ?? memory.get("name") ?? ""),
   synthetic: query.get("synthetic") === "1",
+  prejoin: query.get("prejoin") !== "0",
+  screen: query.get("screen") === "1",
   wish: {
     relayOnly: query.get("relay") === "1",
     transport: kTransports.has(query.get("transport")) ? query.get("transport") : null,
@@ -33,6 +45,10 @@ const media = new LocalMedia();
 const chat = new ChatLog();
 const stage = new Stage({ onSilenced: () => setHidden(byId("notice-sound"), false) });
 const dismissed = new Set();
+const pickers = new DevicePickers(media);
+const ends = [];
+let invites = false;
+let leaving = false; // the page itself
 let room = null;
 
 startLanguages(byId("language"));
@@ -53,9 +69,28 @@ function roomInAddress() {
 async function start() {
   showPhase();
   const initials = initialOf(wanted.name || wanted.room);
-  await media.open({ synthetic: wanted.synthetic, initials });
-  media.addEventListener("changed", showNotices);
+  for (const kind of ["audio", "video"]) media.setEnabled(kind, query.get(kind) !== "0");
+  const opened = media.open({ synthetic: wanted.synthetic, initials, chosen: chosenDevices() });
+  opened.then(() => pickers.refresh());
+  if (wanted.prejoin && !wasEntered(wanted.room)) {
+    opened.then(showMediaNotice);
+    const entered = prejoin(media, opened, wanted.name);
+    showPhase();
+    wanted.name = cleanName(await entered);
+    memory.set("name", wanted.name);
+    byId("my-name").value = wanted.name;
+  }
+  await opened;
+  rememberEntered(wanted.room);
+  setHidden(byId("inside"), false);
+  media.addEventListener("changed", () => {
+    room?.announceProfile();
+    showControls();
+    showSelf();
+    showNotices();
+  });
   enter(wanted.invitation);
+  if (wanted.screen) media.shareScreen();
 }
 
 function enter(invitation) {
@@ -70,17 +105,38 @@ function enter(invitation) {
   room.addEventListener("members", showMembers);
   room.addEventListener("ice", showNotices);
   room.addEventListener("chat", ({ detail }) => onChat(detail));
-  room.addEventListener("arrival", ({ detail }) => onComing("chat.came", detail.member));
+  room.addEventListener("file", ({ detail: { member, transfer } }) =>
+    chat.receives(nameOf(member), transfer));
+  room.addEventListener("arrival", ({ detail }) => {
+    invites = false;
+    onComing("chat.came", detail.member);
+  });
   room.addEventListener("departure", ({ detail }) => onComing("chat.went", detail.member));
   room.enter();
   showEverything();
 }
 
 function wireControls() {
+  wireTools({
+    media, stage, chat, pickers, ownName,
+    get room() {
+      return room;
+    },
+    show: showMembers,
+    showInvitation() {
+      invites = true;
+      showMembers();
+      byId("share-link").focus();
+    },
+    onEnd: (action) => ends.push(action),
+  });
   byId("microphone").addEventListener("click", () => toggle("audio"));
   byId("camera").addEventListener("click", () => toggle("video"));
   byId("hang-up").addEventListener("click", hangUp);
-  byId("again").addEventListener("click", () => location.reload());
+  byId("again").addEventListener("click", () => {
+    rememberEntered(wanted.room);
+    location.reload();
+  });
   byId("without-relay").addEventListener("click", enterWithoutRelay);
   byId("retry").addEventListener("click", () => room.retryNow());
   // Any touch is what the browser waits for; the button only says so.
@@ -98,6 +154,9 @@ function wireControls() {
   document.addEventListener("visibilitychange", () => !document.hidden && room?.retryNow());
   // A page that the browser kept and shows again has left its room: begin anew.
   addEventListener("pageshow", (event) => event.persisted && location.reload());
+  addEventListener("pagehide", () => {
+    leaving = true;
+  }, { capture: true });
   addEventListener("hashchange", () => location.reload());
 }
 
@@ -187,10 +246,10 @@ function showRoomName() {
 
 function showPhase() {
   const count = room?.members.size ?? 0;
-  const phase = room?.phase ?? "connecting";
+  const phase = room?.phase ?? (byId("prejoin").hidden ? "connecting" : "prejoin");
   document.body.dataset.phase = phase;
   const line = byId("phase");
-  if (phase === "connecting" || phase === "lost") say(line, `phase.${phase}`);
+  if (["prejoin", "connecting", "lost"].includes(phase)) say(line, `phase.${phase}`);
   else if (phase !== "inside") say(line, "phase.over");
   else if (count === 0) say(line, "phase.alone");
   else say(line, "phase.together", { count });
@@ -199,6 +258,7 @@ function showPhase() {
 function showControls() {
   showControl(byId("microphone"), media.isEnabled("audio"), "call.mute", "call.unmute");
   showControl(byId("camera"), media.isEnabled("video"), "call.cameraOff", "call.cameraOn");
+  showScreenButton(media);
 }
 
 function showControl(button, enabled, whenOn, whenOff) {
@@ -212,17 +272,22 @@ function showMembers() {
   showSelf();
   stage.showMembers(room.members, room.hasRelay);
   showPeople(room.self, ownName(), room.members, room.hasRelay);
-  const alone = room.phase === "inside" && room.members.size === 0;
+  const alone = room.members.size === 0;
+  const shown = room.phase === "inside" && (alone || invites);
   byId("share-link").value = shareLink();
-  setHidden(byId("share"), !alone);
+  say(byId("share-title"), alone ? "share.title" : "share.invite");
+  setHidden(byId("share"), !shown);
+  if (shown) showCode(shareLink());
+  showNotice("notice-crowd", room.members.size >= kComfortable);
   showPhase();
 }
 
 function showSelf() {
-  document.body.classList.toggle("camera", !media.synthetic.video);
+  document.body.classList.toggle("camera", !media.synthetic.video && !media.sharesScreen);
   stage.showSelf(media.stream, ownName(), {
     microphone: media.isEnabled("audio"),
-    camera: media.isEnabled("video"),
+    camera: media.isEnabled("video") || media.sharesScreen,
+    screen: media.sharesScreen,
   });
 }
 
@@ -278,6 +343,9 @@ function isOver() {
 
 function showOver() {
   const kind = reasonOfEnd();
+  for (const action of ends) action();
+  // Whoever hung up is asked before the next call.
+  if (room.phase === "left" && !leaving) rememberEntered(null);
   if (room.reason !== "bad-invitation") media.close();
   stage.clear();
   setHidden(byId("inside"), true);

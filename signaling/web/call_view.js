@@ -2,9 +2,8 @@
 // and writes the DOM; it decides nothing.
 
 import { byId, cloneTemplate, setHidden } from "./dom.js";
+import { bitRate, percentage } from "./numbers.js";
 import { localise, say, sayNothing, translate } from "./i18n.js";
-
-const kLongestLog = 500;
 
 export function nameOf(member) {
   return member.name || translate("call.guest", { id: member.id.slice(-4) });
@@ -36,14 +35,35 @@ export class Stage {
   #list = byId("tiles");
   #tiles = new Map();
   #onSilenced;
+  #showsStats = false;
 
   // `onSilenced` is called when the browser does not let a picture play with its sound.
   constructor({ onSilenced }) {
     this.#onSilenced = onSilenced;
   }
 
-  showSelf(stream, name, { microphone, camera }) {
+  showStats(shown) {
+    this.#showsStats = shown;
+  }
+
+  // The picture that is worth a window of its own.
+  get mainVideo() {
+    return [...this.#tiles].find(([id]) => id !== "self")?.[1].querySelector("video") ?? null;
+  }
+
+  // What a recording holds: {video, name, own}.
+  get pictures() {
+    return [...this.#tiles].map(([id, tile]) => ({
+      video: tile.querySelector("video"),
+      name: tile.querySelector(".name").textContent,
+      covered: !tile.querySelector(".cover").hidden,
+      own: id === "self",
+    }));
+  }
+
+  showSelf(stream, name, { microphone, camera, screen }) {
     const tile = this.#tileFor("self");
+    tile.classList.toggle("screen", screen);
     tile.classList.add("own");
     const video = tile.querySelector("video");
     video.muted = true;
@@ -80,6 +100,8 @@ export class Stage {
       this.#play(tile.querySelector("video"), member.peer.stream);
     }
     this.#caption(tile, name, member.microphone);
+    tile.classList.toggle("screen", member.screen);
+    this.#stats(tile, member);
     const state = describeState(member, hasRelay);
     this.#cover(tile, name, !member.camera || member.peer.state !== "connected");
     const stateLine = tile.querySelector(".tile-state");
@@ -96,6 +118,27 @@ export class Stage {
     if (badge.textContent !== words) badge.textContent = words;
     badge.dataset.kind = stats.path.kind;
     badge.dataset.protocol = stats.path.protocol;
+  }
+
+  #stats(tile, { stats, rates }) {
+    const list = tile.querySelector(".stats");
+    setHidden(list, !this.#showsStats || !stats || !rates);
+    if (list.hidden) return;
+    const { width, height, framesPerSecond } = stats.received.video ?? {};
+    const rows = [
+      ["stats.path", describePath({ ...stats, roundTripMs: null })],
+      ["stats.roundTrip", stats.roundTripMs === null ? "…" : `${stats.roundTripMs} ms`],
+      ["stats.received", `${bitRate(rates.received.bitrate)}, ${percentage(rates.received.loss)}`],
+      ["stats.sent", `${bitRate(rates.sent.bitrate)}, ${percentage(rates.sent.loss)}`],
+      ["stats.jitter", `${stats.received.audio?.jitterMs ?? "…"} ms`],
+      ["stats.size", width ? `${width}×${height}, ${framesPerSecond ?? 0}/s` : "…"],
+    ];
+    list.replaceChildren(...rows.flatMap(([key, words]) => {
+      const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
+      term.textContent = translate(key);
+      detail.textContent = words;
+      return [term, detail];
+    }));
   }
 
   #caption(tile, name, microphone) {
@@ -163,35 +206,4 @@ function personRow(name, detail) {
   row.querySelector(".name").textContent = name;
   row.querySelector(".detail").textContent = detail ?? "";
   return row;
-}
-
-// The chat: what was said, and who came and went.
-export class ChatLog {
-  #log = byId("chat-log");
-
-  constructor() {
-    this.note("chat.empty");
-  }
-
-  said(name, text, own) {
-    const line = cloneTemplate("line-template");
-    line.classList.add(own ? "own" : "other");
-    line.querySelector(".who").textContent = name;
-    line.querySelector(".what").textContent = text;
-    this.#append(line);
-  }
-
-  note(key, values) {
-    const line = cloneTemplate("line-template");
-    line.classList.add("note");
-    line.querySelector(".who").remove();
-    say(line.querySelector(".what"), key, values);
-    this.#append(line);
-  }
-
-  #append(line) {
-    this.#log.append(line);
-    if (this.#log.children.length > kLongestLog) this.#log.firstElementChild.remove();
-    this.#log.scrollTop = this.#log.scrollHeight;
-  }
 }

@@ -89,7 +89,7 @@ function showConfig({ iceUrls, publicUrl, openRooms: open }) {
   showUrls("urls-rooms", [`${base.replace(/^http/, "ws")}/ws`]);
   showUrls("urls-stun", iceUrls?.stun ?? []);
   showUrls("urls-turn", turn);
-  byId("snippets").replaceChildren(...snippets({ base, turn }).map(snippetArticle));
+  byId("snippets").replaceChildren(...snippets({ base, turn, stun: iceUrls?.stun ?? [] }).map(snippetArticle));
   openRooms = Boolean(open);
   showInvitationNote();
 }
@@ -133,6 +133,7 @@ function wireCallForm() {
     if (name && fits(name)) location.assign(`/call/${encodeURIComponent(name)}${location.hash}`);
   });
   setHidden(byId("insecure-note"), window.isSecureContext);
+  byId("to-diag").hash = location.hash;
   showInvitationNote();
 }
 

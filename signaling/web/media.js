@@ -2,7 +2,8 @@
 // there is none, so that a call (and a trial of the server) works on any machine.
 //
 // Events: "replaced" {detail: track}: a track of `stream` was exchanged for another of its kind;
-// "changed": `problem` and `synthetic` are other than before.
+// "changed": `problem`, `synthetic` or `sharesScreen` are other than before; "devices": one came or
+// went.
 
 const kPatience = 4_000;
 const kWidth = 640;
@@ -13,7 +14,9 @@ const kLoudness = 0.02;
 export class LocalMedia extends EventTarget {
   #cleanups = [];
   #enabled = { audio: true, video: true };
+  #camera = null; // put aside while the screen is shared
   #closed = false;
+  #initials = "";
 
   constructor() {
     super();
@@ -23,12 +26,16 @@ export class LocalMedia extends EventTarget {
     this.problem = null;
     this.synthetic = { audio: false, video: false };
     this.sharesScreen = false;
+    navigator.mediaDevices?.addEventListener?.("devicechange", () =>
+      this.dispatchEvent(new Event("devices")));
   }
 
   // Resolves when `stream` has a track of each kind. If the user has not answered the browser's
   // question by then, the synthetic ones stand in until the answer comes.
-  async open({ synthetic = false, initials = "" } = {}) {
-    const real = synthetic ? refuse("asked") : askForDevices();
+  // `chosen` holds the ids of remembered devices: {audio, video}.
+  async open({ synthetic = false, initials = "", chosen = {} } = {}) {
+    this.#initials = initials;
+    const real = synthetic ? refuse("asked") : askForDevices(chosen);
     const first = await Promise.race([real, after(kPatience).then(() => refuse("waiting"))]);
     this.#use(first);
     if (!first.audio) this.#standIn("audio", this.#makeTone());
@@ -42,14 +49,66 @@ export class LocalMedia extends EventTarget {
 
   setEnabled(kind, enabled) {
     this.#enabled[kind] = enabled;
-    for (const track of this.stream.getTracks()) {
-      if (track.kind === kind) track.enabled = enabled;
+    for (const track of [...this.stream.getTracks(), this.#camera]) {
+      if (track?.kind === kind) track.enabled = enabled || this.#isScreen(track);
     }
+  }
+
+  get canShareScreen() {
+    return Boolean(navigator.mediaDevices?.getDisplayMedia);
+  }
+
+  // Which device a kind comes from; "" for a test signal.
+  deviceOf(kind) {
+    const track = kind === "video" && this.#camera ? this.#camera : this.#track(kind);
+    return this.synthetic[kind] ? "" : track?.getSettings().deviceId ?? "";
+  }
+
+  // Answers whether it worked; what was there before stays if not.
+  async useDevice(kind, deviceId) {
+    try {
+      const wish = { [kind]: deviceId ? { deviceId: { exact: deviceId } } : true };
+      const [track] = (await navigator.mediaDevices.getUserMedia(wish)).getTracks();
+      this.synthetic[kind] = false;
+      this.#put(track);
+      this.dispatchEvent(new Event("changed"));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async shareScreen() {
+    if (this.sharesScreen) return;
+    let track;
+    try {
+      [track] = (await navigator.mediaDevices.getDisplayMedia({ video: true })).getVideoTracks();
+    } catch {
+      return; // The user thought better of it.
+    }
+    if (this.#closed) return track.stop();
+    track.contentHint = "detail";
+    this.#camera = this.#track("video");
+    this.sharesScreen = true;
+    this.#exchange(track, { keep: true });
+    track.addEventListener("ended", () => this.stopScreen());
+    this.dispatchEvent(new Event("changed"));
+  }
+
+  stopScreen() {
+    if (!this.sharesScreen) return;
+    const camera = this.#camera;
+    this.#camera = null;
+    this.sharesScreen = false;
+    camera.enabled = this.#enabled.video;
+    this.#exchange(camera);
+    this.dispatchEvent(new Event("changed"));
   }
 
   close() {
     this.#closed = true;
     for (const track of this.stream.getTracks()) track.stop();
+    this.#camera?.stop();
     for (const cleanup of this.#cleanups.splice(0)) cleanup();
   }
 
@@ -76,15 +135,47 @@ export class LocalMedia extends EventTarget {
     this.dispatchEvent(new Event("changed"));
   }
 
+  #track(kind) {
+    return this.stream.getTracks().find((track) => track.kind === kind);
+  }
+
+  #isScreen(track) {
+    return this.sharesScreen && track.kind === "video" && track !== this.#camera;
+  }
+
   #put(track) {
     track.enabled = this.#enabled[track.kind];
-    const old = this.stream.getTracks().find((other) => other.kind === track.kind);
+    this.#watch(track);
+    if (track.kind === "video" && this.#camera) {
+      this.#camera.stop();
+      this.#camera = track;
+    } else {
+      this.#exchange(track);
+    }
+  }
+
+  #exchange(track, { keep = false } = {}) {
+    const old = this.#track(track.kind);
     if (old) {
       this.stream.removeTrack(old);
-      old.stop();
+      if (!keep) old.stop();
     }
     this.stream.addTrack(track);
     if (old) this.dispatchEvent(new CustomEvent("replaced", { detail: track }));
+  }
+
+  // A device that is pulled out: another one of its kind, or else the test signal.
+  #watch(track) {
+    const { kind } = track;
+    track.addEventListener("ended", async () => {
+      if (this.#closed || (this.#track(kind) !== track && this.#camera !== track)) return;
+      if (await this.useDevice(kind, "")) return;
+      const stand = kind === "audio" ? this.#makeTone() : this.#makePicture(this.#initials);
+      this.synthetic[kind] = true;
+      if (stand) this.#put(stand);
+      this.problem = "missing";
+      this.dispatchEvent(new Event("changed"));
+    });
   }
 
   #makeTone() {
@@ -126,13 +217,29 @@ export class LocalMedia extends EventTarget {
 const after = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const refuse = async (problem) => ({ audio: null, video: null, problem });
 
-async function askForDevices() {
+// What the machine has, as far as the browser tells: [{deviceId, kind, label}].
+export async function listDevices() {
+  try {
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    return devices.filter(({ deviceId }) => deviceId !== "");
+  } catch {
+    return [];
+  }
+}
+
+async function askForDevices(chosen) {
   if (!navigator.mediaDevices?.getUserMedia) {
     return refuse(window.isSecureContext ? "unsupported" : "insecure");
   }
   let problem = null;
   // A machine may have only one of the two; a missing one fails the whole question.
-  for (const wish of [{ audio: true, video: true }, { video: true }, { audio: true }]) {
+  const exactly = (deviceId) => (deviceId ? { deviceId: { exact: deviceId } } : true);
+  const wishes = [{ audio: true, video: true }, { video: true }, { audio: true }];
+  if (chosen.audio || chosen.video) {
+    // Fails when one of them is not there today; that is no problem worth a word.
+    wishes.unshift({ audio: exactly(chosen.audio), video: exactly(chosen.video) });
+  }
+  for (const wish of wishes) {
     try {
       const stream = await navigator.mediaDevices.getUserMedia(wish);
       return {
@@ -141,11 +248,11 @@ async function askForDevices() {
         problem,
       };
     } catch (error) {
-      problem ??= problemOf(error);
+      if (error.name !== "OverconstrainedError") problem ??= problemOf(error);
       if (problem === "denied") break;
     }
   }
-  return refuse(problem);
+  return refuse(problem ?? "missing");
 }
 
 function problemOf(error) {

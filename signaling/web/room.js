@@ -109,7 +109,7 @@ export class Room extends EventTarget {
       type: "profile",
       name: this.#name,
       microphone: this.#media.isEnabled("audio"),
-      camera: this.#media.isEnabled("video"),
+      camera: this.#media.isEnabled("video") || this.#media.sharesScreen,
       screen: this.#media.sharesScreen,
     };
   }

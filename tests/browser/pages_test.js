@@ -28,7 +28,7 @@ test("every file of signaling/web is served as it stands in the tree", async ({ 
 });
 
 test("pages forbid inline scripts and foreign ones", async ({ server }) => {
-  for (const path of ["/", "/call/demo"]) {
+  for (const path of ["/", "/call/demo", "/diag"]) {
     const answer = await fetch(server.plainUrl + path);
     assert.equal(answer.status, 200, path);
     assert.match(answer.headers.get("content-type"), /^text\/html; charset=utf-8/i);
@@ -81,6 +81,7 @@ test("the start page passes its invitation on to the room", async ({ server, bro
   await page.locator("#room").fill("green-heron-42");
   await page.locator("#call-form button[type=submit]").click();
   await page.waitForURL(`${server.secureUrl}/call/green-heron-42#k=${invitation}`);
+  await page.locator("#enter").click();
   await waitForText(page, "#phase", /Waiting for others/);
   await assertNoTroubles(page);
 });
@@ -91,6 +92,7 @@ test("the links printed at the start open the room and the start page", async (s
   const [start] = /https:\S+\/#k=\S+/.exec(server.log);
   const page = await browser.newPage();
   await page.goto(room);
+  await page.locator("#enter").click();
   await waitForText(page, "#phase", /Waiting for others/);
   assert.equal(await page.locator("#notice-relay").isVisible(), false, "no relay");
   await page.goto(start);

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
-import { assertNoTroubles, waitForPictures, waitForText } from "./chromium.js";
+import { assertNoTroubles, until, waitForPictures, waitForText } from "./chromium.js";
 import { test } from "./testing.js";
 
 const kFolder = fileURLToPath(new URL("../../build/artefacts/", import.meta.url));
@@ -40,7 +40,15 @@ for (const { size, colorScheme, locale } of kLooks) {
     await waitForText(page, "#check-signaling", /\d/);
     await takePicture(page, "start", true);
 
-    await page.goto(await server.roomUrl(room, { query: { ...query, name: "Ann" } }));
+    await page.goto(`${server.secureUrl}/diag?auto=1#k=${await server.invitation(room)}`);
+    await until("a report", () => page.locator("#copy").isEnabled());
+    await takePicture(page, "diag", true);
+
+    const before = { ...query, name: "Ann", prejoin: "1" };
+    await page.goto(await server.roomUrl(room, { query: before }));
+    await page.locator("#enter:enabled").waitFor();
+    await takePicture(page, "before");
+    await page.locator("#enter").click();
     await waitForText(page, "#share", /./);
     await takePicture(page, "alone");
 
@@ -54,6 +62,14 @@ for (const { size, colorScheme, locale } of kLooks) {
     await waitForText(page, "#chat-log", /[？?]/);
     await page.locator("#notice-media .close").click();
     await takePicture(page, "call");
+    await ben.locator("#files").setInputFiles([
+      { name: "plan.pdf", mimeType: "application/pdf", buffer: Buffer.alloc(300_000) }]);
+    await page.locator(".file .accept").waitFor({ state: "visible" });
+    await page.locator("#more").click();
+    await takePicture(page, "more");
+    await page.locator("#statistics").click();
+    await page.locator(".tile:not(.own) .stats").waitFor({ state: "visible" });
+    await takePicture(page, "statistics");
 
     await page.locator("#hang-up").click();
     await waitForText(page, "#over-title", /./);

@@ -65,10 +65,10 @@ export class Turnpike {
     return (await answer.json()).invitation;
   }
 
-  // The address of a room, with an invitation unless `invitation` is given (or empty: none).
+  // The address of a room, entered at once, with an invitation unless `invitation` is given (or empty: none).
   async roomUrl(room, { base = this.secureUrl, query = {}, invitation } = {}) {
     const url = new URL(`${base}/call/${encodeURIComponent(room)}`);
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+    for (const [name, value] of Object.entries({ prejoin: "0", ...query })) url.searchParams.set(name, value);
     const key = invitation ?? (await this.invitation(room));
     if (key) url.hash = `k=${key}`;
     return url.href;

@@ -18,6 +18,8 @@ export interface JoinOptions {
   signal?: AbortSignal;
   /** Further settings of every RTCPeerConnection, such as `iceTransportPolicy`. */
   rtc?: Omit<RTCConfiguration, "iceServers" | "certificates">;
+  /** ICE servers of yours, until the server sends its own (to holders of invitations). */
+  iceServers?: RTCIceServer[];
   /** Sees the server's ICE servers first, and answers those to use. */
   selectServers?: (iceServers: RTCIceServer[]) => RTCIceServer[];
   /** For Node.js before 22: the class of the "ws" package, for example. */

@@ -864,7 +864,7 @@ export class Room extends Emitter {
     this.self = null;
     this.peers = new Map();
     this.stream = options.stream ?? null;
-    this.iceServers = [];
+    this.iceServers = options.iceServers ?? [];
     // "connecting", "open", "waiting" (the connection is lost; again at `retryAt`), "closed".
     this.state = "connecting";
     this.retryAt = 0;

@@ -1,0 +1,204 @@
+// What the buttons around a call do beyond mute and hang-up: files, voice messages, the screen, the
+// recording, the invitation with its code, picture in picture.
+
+import { CallRecorder } from "./recording.js";
+import { isPicture, VoiceRecorder } from "./call_chat.js";
+import { byId, setHidden } from "./dom.js";
+import { label, say } from "./i18n.js";
+import { pathOf, qrCode } from "./qr.js";
+
+const kMostFiles = 16;
+const kLongestVoice = 300_000;
+
+// `call` answers what there is at the moment: {room, media, stage, chat, ownName()}.
+export function wireTools(call) {
+  wireFiles(call);
+  wireVoice(call);
+  wireScreen(call);
+  wireRecording(call);
+  wirePicture(call);
+  wireDialog(call);
+}
+
+// --- files
+
+export function sendFiles(call, files, about = null) {
+  if (!call.room || call.room.isOver) return;
+  for (const blob of [...files].slice(0, kMostFiles)) {
+    if (call.room.members.size === 0) {
+      call.chat.note("file.nobody");
+      return;
+    }
+    const title = blob.name ?? (isPicture(blob) ? "picture" : "voice");
+    const sendings = call.room.sendFile(blob, { name: title, about });
+    call.chat.sends(call.ownName(), blob, { title, about }, sendings);
+  }
+}
+
+function wireFiles(call) {
+  const input = byId("files");
+  byId("attach").addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    sendFiles(call, input.files);
+    input.value = "";
+  });
+  byId("chat-text").addEventListener("paste", (event) => {
+    const { files } = event.clipboardData;
+    if (files.length === 0) return;
+    event.preventDefault();
+    sendFiles(call, files);
+  });
+  const carriesFiles = ({ dataTransfer }) => dataTransfer?.types.includes("Files");
+  addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    setHidden(byId("drop"), !call.room || call.room.isOver);
+  });
+  addEventListener("dragleave", ({ relatedTarget }) => {
+    if (!relatedTarget) setHidden(byId("drop"), true);
+  });
+  addEventListener("drop", (event) => {
+    setHidden(byId("drop"), true);
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    sendFiles(call, event.dataTransfer.files);
+  });
+}
+
+// --- voice messages
+
+function wireVoice(call) {
+  const button = byId("voice");
+  setHidden(button, !VoiceRecorder.supported);
+  const recorder = new VoiceRecorder();
+  let timer = 0;
+  const show = () => {
+    label(button, recorder.running ? "voice.send" : "voice.start");
+    button.classList.toggle("on", recorder.running);
+    setHidden(byId("recording-voice"), !recorder.running);
+  };
+  const finish = async (send) => {
+    clearTimeout(timer);
+    const stopped = recorder.stop();
+    show();
+    const blob = await stopped;
+    if (send) sendFiles(call, [blob], { voice: true });
+  };
+  button.addEventListener("click", () => {
+    if (recorder.running) return finish(true);
+    const [track] = call.media.stream.getAudioTracks();
+    if (!track) return;
+    recorder.start(track);
+    timer = setTimeout(() => finish(true), kLongestVoice);
+    show();
+  });
+  byId("voice-cancel").addEventListener("click", () => finish(false));
+}
+
+// --- the screen
+
+function wireScreen(call) {
+  const button = byId("screen");
+  setHidden(button, !call.media.canShareScreen);
+  button.addEventListener("click", () =>
+    (call.media.sharesScreen ? call.media.stopScreen() : call.media.shareScreen()));
+}
+
+export function showScreenButton(media) {
+  const button = byId("screen");
+  const key = media.sharesScreen ? "call.screenStop" : "call.screen";
+  button.classList.toggle("on", media.sharesScreen);
+  button.setAttribute("aria-pressed", String(media.sharesScreen));
+  say(button.querySelector("span"), key);
+  label(button, key);
+}
+
+// --- the recording
+
+function wireRecording(call) {
+  const button = byId("record");
+  setHidden(button, !CallRecorder.supported);
+  const recorder = new CallRecorder(() => call.stage.pictures);
+  const show = () => {
+    say(button, recorder.running ? "record.stop" : "record.start");
+    button.setAttribute("aria-pressed", String(recorder.running));
+    setHidden(byId("notice-recording"), !recorder.running);
+  };
+  const stop = async () => {
+    const stopped = recorder.stop();
+    show();
+    const blob = await stopped;
+    const kind = blob.type.includes("mp4") ? "mp4" : "webm";
+    saveAs(blob, `call-${new Date().toISOString().replace(/[^\d]/g, "").slice(0, 14)}.${kind}`);
+  };
+  button.addEventListener("click", () => {
+    if (recorder.running) return stop();
+    recorder.start();
+    byId("more-dialog").close();
+    show();
+  });
+  byId("record-stop").addEventListener("click", stop);
+  call.onEnd(() => recorder.running && stop());
+  show();
+}
+
+function saveAs(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+// --- picture in picture
+
+function wirePicture(call) {
+  const button = byId("picture");
+  setHidden(button, !document.pictureInPictureEnabled);
+  button.addEventListener("click", async () => {
+    byId("more-dialog").close();
+    const video = call.stage.mainVideo;
+    try {
+      if (document.pictureInPictureElement) await document.exitPictureInPicture();
+      else if (video) await video.requestPictureInPicture();
+    } catch {
+      // The browser does not want to now.
+    }
+  });
+}
+
+// --- the dialog
+
+function wireDialog(call) {
+  const dialog = byId("more-dialog");
+  byId("more").addEventListener("click", () => {
+    call.pickers.refresh();
+    dialog.showModal();
+  });
+  byId("invite").addEventListener("click", () => {
+    dialog.close();
+    call.showInvitation();
+  });
+  byId("statistics").addEventListener("click", ({ currentTarget: button }) => {
+    const shown = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(shown));
+    call.stage.showStats(shown);
+    dialog.close();
+    call.show();
+  });
+}
+
+// The link as a code for the camera of a telephone.
+export function showCode(link) {
+  const picture = byId("share-code");
+  if (picture.dataset.link === link) return;
+  picture.dataset.link = link;
+  const rows = qrCode(link);
+  setHidden(picture, rows === null);
+  if (!rows) return;
+  const size = rows.length + 8;
+  picture.setAttribute("viewBox", `0 0 ${size} ${size}`);
+  picture.querySelector("path").setAttribute("d", pathOf(rows));
+}

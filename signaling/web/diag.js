@@ -1,0 +1,329 @@
+// The connection test: /diag#k=INVITATION, works on plain HTTP and without a camera.
+//
+//   ?auto=1   begin at once
+
+import { join } from "/client/v1.js";
+
+import { gather, isTurn, judge, knock, natHint, partsOf } from "./diag_probe.js";
+import { echo, loopback, testStream } from "./diag_relay.js";
+import { byId, cloneTemplate, copyText, invitationInAddress } from "./dom.js";
+import { currentLanguage, say, sayNothing, startLanguages, translate } from "./i18n.js";
+import { bitRate, decimal, percentage } from "./numbers.js";
+
+// Certificates and credentials that others make by their own clock fail beyond this.
+const kClockTolerance = 60;
+
+const invitation = invitationInAddress();
+let config = null;
+let clockOff = 0;
+let access = { iceServers: [], from: null };
+let report = {};
+let running = false;
+
+startLanguages(byId("language"));
+document.addEventListener("languagechange", showFigures);
+byId("home").hash = location.hash;
+byId("start").addEventListener("click", run);
+byId("copy").addEventListener("click", copyReport);
+byId("save").addEventListener("click", saveReport);
+byId("own-form").addEventListener("submit", useOwn);
+addEventListener("hashchange", () => location.reload());
+prepare();
+
+async function prepare() {
+  try {
+    await askServer();
+    await useAccess(invitation);
+  } catch {
+    say(byId("access-note"), "diag.access.noServer");
+  }
+  byId("start").disabled = false;
+  if (new URLSearchParams(location.search).get("auto") === "1") run();
+}
+
+async function askServer() {
+  const began = Date.now();
+  const answer = await fetch("/config.json", { cache: "no-store" });
+  config = await answer.json();
+  // Half of the way there and back; the server tells whole seconds.
+  clockOff = Math.round((Date.now() + began) / 2000 - config.time);
+}
+
+// --- credentials
+
+async function useAccess(proof) {
+  const iceServers = proof ? await mint(proof) : config.openRooms ? await askRoom() : null;
+  if (iceServers) {
+    setAccess(iceServers, "server", "diag.access.have");
+  } else {
+    const stun = config.iceUrls.stun.map((url) => ({ urls: [url] }));
+    const turn = config.iceUrls.turn.map((url) => ({ urls: [url] }));
+    setAccess([...stun, ...turn], null, proof ? "diag.access.refused" : "diag.access.none");
+    byId("own").open = true;
+  }
+}
+
+async function mint(proof) {
+  const answer = await fetch("/api/ice", { headers: { Authorization: `Bearer ${proof}` } });
+  return answer.ok ? (await answer.json()).iceServers : null;
+}
+
+// A server with open rooms gives credentials to everybody who enters one.
+async function askRoom() {
+  try {
+    const room = await join(`diag-${Math.random().toString(36).slice(2)}`, { RTCPeerConnection: null });
+    room.leave();
+    return room.iceServers;
+  } catch {
+    return null;
+  }
+}
+
+function setAccess(iceServers, from, key) {
+  access = { iceServers, from };
+  say(byId("access-note"), key);
+  showPlan();
+}
+
+async function useOwn(event) {
+  event.preventDefault();
+  const urls = byId("own-urls").value.split(/[\s,]+/).filter((url) => partsOf(url));
+  const key = byId("key").value.trim();
+  if (urls.length > 0) {
+    const [username, credential] = [byId("own-username").value, byId("own-credential").value];
+    const one = (url) => (isTurn(url) ? { urls: [url], username, credential } : { urls: [url] });
+    setAccess(urls.map(one), "user", "diag.access.yours");
+  } else if (key && config) {
+    await useAccess(key);
+  }
+}
+
+// --- the run
+
+const servers = () => access.iceServers.flatMap((server) =>
+  [server.urls].flat().map((url) => ({ ...server, urls: [url] })));
+
+async function run() {
+  if (running) return;
+  running = true;
+  for (const id of ["start", "copy", "save"]) byId(id).disabled = true;
+  say(byId("verdict"), "diag.running");
+  say(byId("verdict-text"), "diag.runningText");
+  const media = testStream();
+  report = beginReport();
+  try {
+    await testUrls();
+    await testRelay(media);
+    await testEcho(media);
+  } finally {
+    media.close();
+    running = false;
+  }
+  conclude();
+  for (const id of ["start", "copy", "save"]) byId(id).disabled = false;
+}
+
+function beginReport() {
+  return {
+    at: new Date().toISOString(),
+    page: location.origin + location.pathname,
+    secureContext: window.isSecureContext,
+    browser: navigator.userAgent,
+    network: navigator.connection?.effectiveType ?? null,
+    server: config && { version: config.version, publicUrl: config.publicUrl, you: config.you },
+    clockOffSeconds: clockOff,
+    credentials: access.from,
+    urls: [],
+    nat: null,
+    loopback: null,
+    echo: null,
+  };
+}
+
+async function testUrls() {
+  const rows = showPlan();
+  const gathered = [];
+  await Promise.all(servers().map(async (server, index) => {
+    const [url] = server.urls;
+    const row = rows[index];
+    if (isTurn(url) && !server.credential) {
+      showRow(row, { state: "skipped", key: "diag.verdict.noCredential" });
+      report.urls[index] = { url, good: null, verdict: "noCredential" };
+      return;
+    }
+    showRow(row, { state: "asking" });
+    const result = await gather(server);
+    if (!isTurn(url)) gathered.push(result);
+    const verdict = judge(url, result, await circumstances(server, result));
+    showRow(row, { state: verdict.good ? "good" : "bad", ...verdict });
+    report.urls[index] = {
+      url, good: verdict.good, verdict: verdict.key.split(".").pop(), ...result,
+    };
+  }));
+  report.nat = natHint(gathered, config?.you.address);
+  report.reflexive = gathered.flatMap(({ candidates }) => candidates)
+    .filter(({ type }) => type === "srflx").map(({ address, port }) => `${address}:${port}`);
+  report.local = [...new Set(gathered.flatMap(({ candidates }) => candidates)
+    .filter(({ type }) => type === "host").map(({ address }) => address ?? "…"))];
+}
+
+async function circumstances(server, result) {
+  const [url] = server.urls;
+  const parts = partsOf(url);
+  const silent = result.errors.every(({ code }) => code === 701);
+  const failed = !result.candidates.some(({ type }) => type === "relay");
+  const unclear = isTurn(url) && parts.transport === "tls" && failed && silent;
+  const tlsOpens = unclear ? await knock(parts) : null;
+  const expires = Number(/^(\d{9,}):/.exec(server.username ?? "")?.[1] ?? Infinity);
+  const now = config ? Date.now() / 1000 - clockOff : Date.now() / 1000;
+  return { tlsOpens, listens: isOurs(parts), expired: expires < now };
+}
+
+// The server says itself where it listens.
+function isOurs({ host, port, transport }) {
+  const ours = (config?.iceUrls.turn ?? []).map(partsOf);
+  return ours.some((one) => one.port === port && one.transport === transport &&
+    (one.host === host || location.hostname === host));
+}
+
+// Through the first address that works, in the order in which the server gives them.
+const working = () => {
+  const good = report.urls.findIndex(({ url, good: works }) => works && isTurn(url));
+  return good < 0 ? [] : [servers()[good]];
+};
+
+async function testRelay(media) {
+  if (working().length === 0) {
+    say(byId("loopback-note"), "diag.loopback.noRelay");
+    return;
+  }
+  try {
+    report.loopback = await loopback(working(), media, (step) =>
+      say(byId("loopback-note"), `diag.loopback.${step}`));
+    report.loopback.url = working()[0].urls[0];
+    say(byId("loopback-note"), "diag.loopback.done", { url: report.loopback.url });
+  } catch (error) {
+    report.loopback = { error: error.message };
+    say(byId("loopback-note"), "diag.loopback.failed");
+  }
+  showFigures();
+}
+
+async function testEcho(media) {
+  const relayed = working();
+  report.echo = access.from === "user" || !config?.echo ? { error: "no-echo" } : await echo(
+    relayed.length > 0 ? relayed : servers().filter(({ urls: [url] }) => !isTurn(url)), media,
+    { invitation, policy: relayed.length > 0 ? "relay" : "all" });
+  showFigures();
+}
+
+// --- what it comes to
+
+function conclude() {
+  const turn = report.urls.filter(({ url }) => isTurn(url));
+  const [works, fails] = [true, false].map((good) => turn.filter((one) => one.good === good).length);
+  const media = report.loopback && !report.loopback.error && report.loopback.video?.frames > 0;
+  report.verdict = turn.length > 0 && works + fails === 0 ? "untested"
+    : works === 0 ? "nothing" : !media ? "noMedia" : fails > 0 ? "partly" : "all";
+  if (Math.abs(clockOff) > kClockTolerance) report.verdict += "-clock";
+  const [key] = report.verdict.split("-");
+  say(byId("verdict"), `diag.conclusion.${key}`);
+  if (report.verdict.endsWith("clock")) {
+    say(byId("verdict-text"), "diag.conclusion.clock", { seconds: Math.abs(clockOff) });
+  } else {
+    say(byId("verdict-text"), `diag.conclusion.${key}.text`, { works, fails });
+  }
+  byId("verdict").className = key === "all" ? "good" : key === "untested" ? "" : "bad";
+  showFigures();
+}
+
+// --- what is shown
+
+function showPlan() {
+  const rows = servers().map(({ urls: [url] }) => {
+    const row = cloneTemplate("url-template");
+    row.querySelector(".url").textContent = url;
+    row.dataset.url = url;
+    return row;
+  });
+  byId("urls").replaceChildren(...rows);
+  return rows;
+}
+
+function showRow(row, { state, key, values }) {
+  row.classList.toggle("good", state === "good");
+  row.classList.toggle("bad", state === "bad");
+  say(row.querySelector(".state"), `diag.state.${state}`);
+  if (key) say(row.querySelector(".why"), key, values);
+  else sayNothing(row.querySelector(".why"));
+}
+
+function showFigures() {
+  const { loopback: loop, echo: told } = report;
+  const figures = loop && !loop.error ? [
+    ["throughput", bitRate(loop.throughput)],
+    ["roundTrip", milliseconds(loop.roundTripMs)],
+    ["jitter", milliseconds(loop.jitterMs)],
+    ["loss", percentage(loop.loss)],
+    ["picture", translate("diag.figure.frames", { count: loop.video?.frames ?? 0 })],
+    ["pictureLoss", percentage(loop.video?.loss ?? 0)],
+  ] : [];
+  fill("loopback", figures.map(([key, words]) => [`diag.figure.${key}`, words]));
+  fill("seen-browser", [
+    ["diag.seen.local", report.local?.join(", ") || "…"],
+    ["diag.seen.reflexive", report.reflexive?.join(", ") || "…"],
+    ["diag.seen.clock", new Date().toLocaleTimeString(currentLanguage())],
+  ]);
+  fill("seen-server", seenByServer(told));
+  if (report.nat) say(byId("nat"), `diag.nat.${report.nat}`);
+  byId("report").textContent = report.at ? JSON.stringify(report, null, 2) : "";
+}
+
+function seenByServer(told) {
+  const facts = [["diag.seen.http", config?.you.address ?? "…"]];
+  if (config) {
+    facts.push(["diag.seen.difference", translate("diag.seen.seconds", { seconds: clockOff })]);
+  }
+  if (told?.path) {
+    facts.push(["diag.seen.path", translate(`diag.seen.${told.path.type}`)],
+      ["diag.seen.from", told.path.remote ?? "…"],
+      ["diag.figure.roundTrip", milliseconds(told.round_trip_ms)],
+      ["diag.seen.received", translate("diag.seen.traffic", {
+        rate: bitRate(told.received.video?.bitrate ?? 0),
+        loss: percentage(told.received.video?.loss ?? 0),
+        jitter: milliseconds(told.received.video?.jitter_ms ?? 0),
+      })]);
+  } else if (told) {
+    facts.push(["diag.seen.echo", translate("diag.seen.noEcho", { code: told.error })]);
+  }
+  return facts;
+}
+
+function fill(id, facts) {
+  byId(id).replaceChildren(...facts.map(([key, words]) => {
+    const pair = document.createElement("div");
+    const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
+    say(term, key);
+    detail.textContent = words;
+    pair.append(term, detail);
+    return pair;
+  }));
+}
+
+const milliseconds = (value) =>
+  (value === null || value === undefined ? "…" : `${decimal(value, 1)} ms`);
+
+async function copyReport() {
+  const button = byId("copy");
+  say(button, (await copyText(JSON.stringify(report, null, 2))) ? "copy.done" : "copy.failed");
+  setTimeout(() => say(button, "diag.copy"), 2_000);
+}
+
+function saveReport() {
+  const link = document.createElement("a");
+  const url = URL.createObjectURL(new Blob([JSON.stringify(report, null, 2)], { type: "application/json" }));
+  link.href = url;
+  link.download = `turnpike-report-${report.at.replace(/[^\d]/g, "").slice(0, 14)}.json`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
