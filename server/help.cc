@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "server/option_table.h"
 #include "server/options.h"
+#include "server/subcommands.h"
 
 namespace turnpike::server {
 namespace {
@@ -17,7 +18,7 @@ constexpr std::size_t kTextColumn = 36;
 constexpr std::string_view kIntroduction =
     R"(STUN/TURN relay and WebRTC room signaling in one binary.
 
-Usage: turnpike [options]
+Usage: turnpike [command] [options]
 
 Without options it listens on port 3478 of every address, relays from the address that routes
 outward, makes its own secrets at the first start, and prints what to paste and where to click.
@@ -70,16 +71,18 @@ std::string description(const Option& option) {
   return text;
 }
 
-std::string entry(const Option& option) {
-  std::string head = fmt::format("  --{}", option.name);
-  if (!option.value.empty()) head += fmt::format(" {}", option.value);
+std::string entry(std::string head, std::string_view text) {
   if (head.size() + 2 > kTextColumn) {
     head += '\n';
     head.append(kTextColumn, ' ');
   } else {
     head.append(kTextColumn - head.size(), ' ');
   }
-  return head + wrapped(description(option)) + '\n';
+  return head + wrapped(text) + '\n';
+}
+
+std::string option_head(std::string_view name, std::string_view value) {
+  return value.empty() ? fmt::format("  --{}", name) : fmt::format("  --{} {}", name, value);
 }
 
 }  // namespace
@@ -88,14 +91,30 @@ std::string_view version() { return TURNPIKE_VERSION; }
 
 std::string help_text() {
   std::string text = fmt::format("turnpike {}: {}", version(), kIntroduction);
+  text += "\nCommands\n";
+  for (const Subcommand& one : subcommands()) {
+    text += entry(fmt::format("  {}", one.name), one.help);
+  }
   for (const OptionGroup group : kGroupsInOrder) {
     text += fmt::format("\n{}\n", title(group));
     for (const Option& option : option_table()) {
-      if (option.group == group) text += entry(option);
+      if (option.group != group) continue;
+      text += entry(option_head(option.name, option.value), description(option));
     }
   }
   text += kAfterwards;
   return text;
+}
+
+std::string help_text(const Subcommand& subcommand) {
+  std::string text =
+      fmt::format("Usage: turnpike {} [options]\n\n{}\n\n", subcommand.name, subcommand.help);
+  for (const SubcommandOption& option : subcommand.options) {
+    text += entry(option_head(option.name, option.value), option.help);
+  }
+  return text +
+         "\nEvery option of the server is understood as well and read from the same places, the\n"
+         "environment and --config among them: turnpike --help has them all.\n";
 }
 
 }  // namespace turnpike::server

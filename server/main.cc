@@ -10,12 +10,14 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "server/check_config.h"
+#include "server/credentials_command.h"
 #include "server/options.h"
 #include "server/plan.h"
 #include "server/print_config.h"
 #include "server/privileges.h"
 #include "server/run.h"
 #include "server/state_dir.h"
+#include "server/subcommands.h"
 
 namespace {
 
@@ -47,16 +49,31 @@ int serve(Config config) {
   return code;
 }
 
+int print_credentials(const SubcommandLine& line, Config config) {
+  const auto wish = read_credentials_wish(line);
+  if (!wish) return refuse(kExitUsage, wish.error().message);
+  const auto secrets = existing_secrets(config, current_caller());
+  if (!secrets) return refuse(kExitState, secrets.error().message);
+  const auto text =
+      credentials_text(std::move(config), look_at_machine(), *secrets, *wish, wall_now());
+  if (!text) return refuse(text.error().code, text.error().message);
+  fmt::print("{}", *text);
+  return kExitOk;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   // They must not kill the server while it starts, either; run() gives some of them a meaning.
   for (const int ignored : {SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) std::signal(ignored, SIG_IGN);
-  auto invocation = read_options(argc, argv, environ);
+  auto line = split_command_line(argc, argv);
+  if (!line) return refuse(kExitUsage, line.error().message);
+  auto invocation = read_options(static_cast<int>(line->rest.size()), line->rest.data(), environ);
   if (!invocation) return refuse(kExitUsage, invocation.error().message);
+  const bool serves = line->subcommand->kind == Subcommand::Kind::kServe;
   switch (invocation->wish) {
     case Invocation::Wish::kHelp:
-      fmt::print("{}", help_text());
+      fmt::print("{}", serves ? help_text() : help_text(*line->subcommand));
       return kExitOk;
     case Invocation::Wish::kVersion:
       fmt::print("turnpike {}\n", version());
@@ -72,6 +89,9 @@ int main(int argc, char** argv) {
     }
     case Invocation::Wish::kServe:
       break;
+  }
+  if (line->subcommand->kind == Subcommand::Kind::kCredentials) {
+    return print_credentials(*line, std::move(invocation->config));
   }
   if (auto warning = prepare_process()) invocation->config.notices.push_back(std::move(*warning));
   return serve(std::move(invocation->config));

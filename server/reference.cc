@@ -7,6 +7,7 @@
 #include "server/coturn_keys.h"
 #include "server/option_table.h"
 #include "server/options.h"
+#include "server/subcommands.h"
 
 namespace turnpike::server {
 namespace {
@@ -46,17 +47,33 @@ std::string roff_description(const Option& option) {
   return roff(text);
 }
 
+std::string roff_entry(std::string_view name, std::string_view value) {
+  const std::string bold = roff(fmt::format("--{}", name));
+  return value.empty() ? fmt::format(".TP\n\\fB{}\\fR\n", bold)
+                       : fmt::format(".TP\n\\fB{}\\fR \\fI{}\\fR\n", bold, roff(value));
+}
+
+std::string roff_commands() {
+  std::string text;
+  for (const Subcommand& one : subcommands()) {
+    text += fmt::format(".TP\n\\fB{}\\fR\n{}\n", one.name, roff(one.help));
+    if (one.options.empty()) continue;
+    text += ".RS\n";
+    for (const SubcommandOption& option : one.options) {
+      text += roff_entry(option.name, option.value) + roff(option.help) + '\n';
+    }
+    text += ".RE\n";
+  }
+  return text;
+}
+
 std::string roff_options() {
   std::string text;
   for (const OptionGroup group : kGroupsInOrder) {
     text += fmt::format(".SS {}\n", title(group));
     for (const Option& option : option_table()) {
       if (option.group != group) continue;
-      const std::string name = roff(fmt::format("--{}", option.name));
-      text += option.value.empty()
-                  ? fmt::format(".TP\n\\fB{}\\fR\n", name)
-                  : fmt::format(".TP\n\\fB{}\\fR \\fI{}\\fR\n", name, roff(option.value));
-      text += roff_description(option) + '\n';
+      text += roff_entry(option.name, option.value) + roff_description(option) + '\n';
     }
   }
   return text;
@@ -119,6 +136,7 @@ could not give up root
 turnpike \-\-external\-ip 203.0.113.10/10.0.0.4 \-\-public\-host turn.example.org
 turnpike \-\-config /etc/turnpike/turnpike.json \-\-check\-config
 turnpike \-\-config /etc/turnserver.conf
+turnpike credentials \-\-config /etc/turnpike/turnpike.json \-\-user\-id bob \-\-ttl 3600
 .fi
 .SH SEE ALSO
 RFC 8489 (STUN), RFC 8656 (TURN)
@@ -141,6 +159,8 @@ std::string for_shell(std::string_view text) {
   return plain;
 }
 
+std::string_view first_sentence(std::string_view help) { return help.substr(0, help.find(". ")); }
+
 bool names_file(const Option& option) { return option.value == "FILE" || option.value == "DIR"; }
 
 }  // namespace
@@ -149,9 +169,10 @@ std::string man_page(std::string_view date) {
   return fmt::format(
              ".TH TURNPIKE 8 {} \"turnpike {}\" \"System Manager\\(aqs Manual\"\n"
              ".SH NAME\nturnpike \\- STUN/TURN relay and WebRTC room signaling\n"
-             ".SH SYNOPSIS\n.B turnpike\n[\\fIoptions\\fR]\n",
+             ".SH SYNOPSIS\n.B turnpike\n[\\fIcommand\\fR] [\\fIoptions\\fR]\n",
              date, version()) +
-         std::string(kDescription) + ".SH OPTIONS\n" + roff_options() + std::string(kAfterOptions);
+         std::string(kDescription) + ".SH COMMANDS\n" + roff_commands() + ".SH OPTIONS\n" +
+         roff_options() + std::string(kAfterOptions);
 }
 
 std::string options_markdown() {
@@ -199,9 +220,21 @@ std::string bash_completion() {
     std::string& list = names_file(option) ? files : others;
     list += fmt::format("{}--{}", list.empty() ? "" : "|", option.name);
   }
+  std::string commands;
+  std::string cases;
+  for (const Subcommand& one : subcommands()) {
+    commands += fmt::format("{}{}", commands.empty() ? "" : " ", one.name);
+    std::string own;
+    for (const SubcommandOption& option : one.options) {
+      own += fmt::format(" --{}", option.name);
+      if (!option.value.empty()) others += fmt::format("|--{}", option.name);
+    }
+    if (!own.empty()) cases += fmt::format("    {}) names+=\"{}\" ;;\n", one.name, own);
+  }
   return fmt::format(R"(# bash completion for turnpike(8)
 _turnpike() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}}
+  local names="{}"
   case $previous in
     {})
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
@@ -209,15 +242,34 @@ _turnpike() {{
     {})
       return ;;
   esac
-  mapfile -t COMPREPLY < <(compgen -W "{}" -- "$current")
+  case ${{COMP_WORDS[1]}} in
+{}  esac
+  if ((COMP_CWORD == 1)); then names+=" {}"; fi
+  mapfile -t COMPREPLY < <(compgen -W "$names" -- "$current")
 }}
 complete -o filenames -F _turnpike turnpike
 )",
-                     files, others, names);
+                     names, files, others, cases, commands);
 }
 
 std::string zsh_completion() {
-  std::string text = "#compdef turnpike\n_arguments \\\n";
+  std::string commands;
+  std::string cases;
+  for (const Subcommand& one : subcommands()) {
+    commands += fmt::format("{}{}", commands.empty() ? "" : " ", one.name);
+    if (one.options.empty()) continue;
+    cases += fmt::format("  {})\n    own=(", one.name);
+    for (const SubcommandOption& option : one.options) {
+      cases +=
+          fmt::format("\n      '--{}[{}]{}'", option.name, for_shell(first_sentence(option.help)),
+                      option.value.empty() ? "" : fmt::format(":{}:", option.value));
+    }
+    cases += ") ;;\n";
+  }
+  std::string text = fmt::format(
+      "#compdef turnpike\nlocal -a own\ncase $words[2] in\n{}esac\n_arguments $own \\\n"
+      "  '1::command:({})' \\\n",
+      cases, commands);
   for (const Option& option : option_table()) {
     const std::string_view star = option.arity == Arity::kRepeatable ? "*" : "";
     const std::string value = option.arity == Arity::kFlag ? ""
@@ -225,7 +277,7 @@ std::string zsh_completion() {
                                   ? fmt::format(":{}:_files", for_shell(option.value))
                                   : fmt::format(":{}:", for_shell(option.value));
     text += fmt::format("  '{}--{}[{}]{}' \\\n", star, option.name,
-                        for_shell(option.help.substr(0, option.help.find(". "))), value);
+                        for_shell(first_sentence(option.help)), value);
   }
   return text + "  && return 0\n";
 }

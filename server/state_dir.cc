@@ -174,6 +174,27 @@ Expected<StateDir> StateDir::open(const std::string& path, const Caller& caller)
   return state;
 }
 
+Expected<std::optional<StateDir>> StateDir::open_existing(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return std::optional<StateDir>();
+  if (fd < 0) {
+    return failure(fmt::format(
+        "cannot open the state directory {}: {}; ask as the user that the server runs as, or as "
+        "root (sudo)",
+        path, reason()));
+  }
+  struct stat status {};
+  const bool known = ::fstat(fd, &status) == 0;
+  StateDir state(path, fd, SystemUser{"", status.st_uid, status.st_gid});
+  if (!known) {
+    return failure(fmt::format("cannot look at the state directory {}: {}", path, reason()));
+  }
+  if (auto checked = check_folder(path, status); !checked) {
+    return unexpected(std::move(checked.error()));
+  }
+  return std::optional(std::move(state));
+}
+
 StateDir::~StateDir() {
   if (fd_ >= 0) ::close(fd_);
 }
@@ -279,6 +300,30 @@ Expected<GeneratedSecrets> generated_secrets(const Config& config, const Caller&
     generated.api_key_file = state->path_of("api-key");
   }
   return generated;
+}
+
+Expected<GeneratedSecrets> existing_secrets(const Config& config, const Caller& caller) {
+  GeneratedSecrets existing;
+  if (!config.shared_secrets.empty() && !config.api_keys.empty()) return existing;
+  const auto path = choose_state_dir(config.state_dir, caller);
+  if (!path) return unexpected(path.error());
+  const auto state = StateDir::open_existing(*path);
+  // Whoever gave the secret may ask without access to what else the server keeps.
+  if (!state && !config.shared_secrets.empty()) return existing;
+  if (!state) return unexpected(state.error());
+  if (!*state) return existing;
+  if (config.shared_secrets.empty()) {
+    auto secret = (*state)->read("secret");
+    if (!secret) return unexpected(std::move(secret.error()));
+    existing.shared_secret = secret->value_or("");
+  }
+  if (config.api_keys.empty()) {
+    auto key = (*state)->read("api-key");
+    if (!key) return unexpected(std::move(key.error()));
+    if (*key) existing.api_key_file = (*state)->path_of("api-key");
+    existing.api_key = key->value_or("");
+  }
+  return existing;
 }
 
 }  // namespace turnpike::server

@@ -39,28 +39,34 @@ class StateDir {
   // Creates the folder (0700) and those above it where they are missing. As root, what is created
   // is given to the system user if there is one, so that later starts as that user find it.
   static Expected<StateDir> open(const std::string& path, const Caller& caller);
+  // nullopt: there is no such folder. Changes nothing, and believes the folder's owner.
+  static Expected<std::optional<StateDir>> open_existing(const std::string& path);
   ~StateDir();
   StateDir(StateDir&& other) noexcept;
   StateDir& operator=(StateDir&&) = delete;
 
   // The secret of that name, made at the first call ever. Refuses one that others may read.
   Expected<std::string> secret(const std::string& name, Random& random) const;
+  // nullopt: it was never made.
+  Expected<std::optional<std::string>> read(const std::string& name) const;
   std::string path_of(const std::string& name) const { return path_ + "/" + name; }
 
  private:
   StateDir(std::string path, int fd, std::optional<SystemUser> heir)
       : path_(std::move(path)), fd_(fd), heir_(std::move(heir)) {}
-  Expected<std::optional<std::string>> read(const std::string& name) const;
   Expected<void> create(const std::string& name, const std::string& text, Random& random) const;
   Expected<void> publish(const std::string& draft, const std::string& name) const;
 
   std::string path_;
   int fd_;
-  std::optional<SystemUser> heir_;  // who shall own what is created
+  std::optional<SystemUser> heir_;  // who owns what is here, besides root and the caller
 };
 
 // What this configuration leaves to be generated; the directory is not touched when nothing is.
 Expected<GeneratedSecrets> generated_secrets(const Config& config, const Caller& caller,
                                              Random& random);
+
+// The same for a question about a server, which makes nothing: what does not exist is empty.
+Expected<GeneratedSecrets> existing_secrets(const Config& config, const Caller& caller);
 
 }  // namespace turnpike::server
