@@ -84,6 +84,25 @@ class Calls(unittest.TestCase):
         code, found = call(self.url, "--calls", "2", "--duration", "1s", "--policy", "relay")
         self.expect_good(code, found, 2, "relay, relay")
 
+    def test_one_process_drives_two_hundred_calls_at_once(self):
+        self.serve()
+        # Few packets a second, and long enough for all to meet, so that a slow machine can bear it.
+        code, found = call(self.url, "--calls", "200", "--rate", "50/s", "--duration", "25s",
+                           "--timeout", "60s", "--policy", "relay", "--video", "off", "--ptime",
+                           "120")
+        total = found["total"]
+        self.assertEqual((code, total["calls"], total["failures"]), (0, 200, {}), total)
+        self.assertEqual(total["paths"], {"relay, relay": 200})
+        self.assertEqual(total["corrupt"] + total["duplicated"], 0, total)
+        self.assertEqual(max(second["talking"] for second in found["timeline"]), 200)
+        self.assertEqual(found["ptime_ms"], 120)
+        for one in found["calls"]:
+            self.assertEqual(len(one["streams"]), 2)
+            for stream in one["streams"]:
+                self.assertGreater(stream["received"], 50, one)
+        self.assertGreater(max(second["busy"] for second in found["timeline"]), 0)
+        self.assertGreater(max(second["late_ms"] for second in found["timeline"]), 0)
+
     def test_calls_by_socket_io(self):
         self.serve()
         for policy, paths in (("relay", "relay, relay"), ("all", "host, host")):

@@ -27,9 +27,20 @@ TEST(CallSchedule, SendsFiftyAudioPacketsASecond) {
   EXPECT_TRUE(packets[0].marker);
   EXPECT_FALSE(packets[1].marker);
   for (std::size_t i = 0; i < packets.size(); ++i) {
-    EXPECT_EQ(packets[i].size, kAudioPayload);
+    EXPECT_EQ(packets[i].size, 160u);
     EXPECT_EQ(packets[i].timestamp, i * 960);
     EXPECT_EQ(packets[i].due, at(seconds{1} + i * milliseconds{20}));
+  }
+}
+
+TEST(CallSchedule, PutsAsMuchSoundIntoAPacketAsWasAskedFor) {
+  Schedule schedule(at(Duration{0}), 0, milliseconds{60});
+  const auto packets = take_all(schedule, Duration{0}, milliseconds{600});
+  ASSERT_EQ(packets.size(), 10u);
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    EXPECT_EQ(packets[i].size, 480u);
+    EXPECT_EQ(packets[i].timestamp, i * 2880);
+    EXPECT_EQ(packets[i].due, at(i * milliseconds{60}));
   }
 }
 

@@ -41,6 +41,11 @@ TEST(CallOptions, ReadTimesRatesAndBitratesWithTheirUnits) {
   EXPECT_EQ(*parse_rate("20/s"), 20);
   EXPECT_EQ(*parse_rate("90/m"), 1.5);
   EXPECT_EQ(*parse_rate("0.5"), 0.5);
+  EXPECT_EQ(*parse_audio_interval("20"), milliseconds{20});
+  EXPECT_EQ(*parse_audio_interval("120"), milliseconds{120});
+  for (const char* text : {"", "0", "30", "20ms", "140"}) {
+    EXPECT_FALSE(parse_audio_interval(text)) << text;
+  }
   EXPECT_EQ(*parse_bitrate("500k"), 500'000u);
   EXPECT_EQ(*parse_bitrate("1.5m"), 1'500'000u);
   EXPECT_EQ(*parse_bitrate("off"), 0u);

@@ -35,8 +35,17 @@ Totals sample() {
   totals.add(bad);
   totals.add(bad);
   for (int i = 1; i <= 100; ++i) totals.on_arrival(static_cast<std::uint64_t>(i) * 1'000'000);
-  totals.end_second(10, 1000, 950);
-  totals.end_second(8, 1500, 1450);
+  totals.end_second({.talking = 10,
+                     .sent = 1000,
+                     .received = 950,
+                     .late_ns = 7'000'000,
+                     .time_ns = 1'000'000'000,
+                     .cpu_ns = 400'000'000});
+  totals.end_second({.talking = 8,
+                     .sent = 1500,
+                     .received = 1450,
+                     .time_ns = 3'000'000'000,
+                     .cpu_ns = 900'000'000});
   return totals;
 }
 
@@ -59,6 +68,10 @@ TEST(CallTotals, CountLossSetUpAndCauses) {
   EXPECT_EQ(totals.seconds()[1].received, 500u);
   EXPECT_NEAR(totals.seconds()[0].delay_p50_ms, 51, 1);
   EXPECT_EQ(totals.seconds()[1].delay_p50_ms, 0);  // a second of its own
+  EXPECT_DOUBLE_EQ(totals.seconds()[0].late_ms, 7);
+  EXPECT_DOUBLE_EQ(totals.seconds()[0].busy, 0.4);
+  EXPECT_DOUBLE_EQ(totals.seconds()[1].late_ms, 0);
+  EXPECT_DOUBLE_EQ(totals.seconds()[1].busy, 0.25);  // it was a long one
 }
 
 TEST(CallReport, HasTheTotalThatScriptsRead) {

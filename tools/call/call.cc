@@ -126,7 +126,7 @@ void Call::on_alarm() {
       if (std::all_of(endpoints_.begin(), endpoints_.end(),
                       [](const auto& endpoint) { return endpoint->is_released(); })) {
         state_ = State::kOver;
-        return;
+        return owner_.on_call_over();
       }
       return alarm_.set(now + milliseconds{20});
     case State::kOver:
@@ -236,6 +236,12 @@ std::uint64_t Call::sent() const {
     for (std::size_t i = 0; i < kKinds; ++i) sum += endpoint->sent(static_cast<Kind>(i));
   }
   return sum;
+}
+
+std::uint64_t Call::take_recent_late_ns() {
+  std::uint64_t late = 0;
+  for (const auto& endpoint : endpoints_) late = std::max(late, endpoint->take_recent_late_ns());
+  return late;
 }
 
 std::uint64_t Call::received() const {

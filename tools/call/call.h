@@ -18,6 +18,7 @@ class Call final : private Endpoint::Owner {
    public:
     virtual ~Owner() = default;
     virtual void on_call_arrival(std::uint64_t delay_ns) = 0;
+    virtual void on_call_over() = 0;
   };
   struct Place {
     unsigned number = 1;
@@ -40,6 +41,7 @@ class Call final : private Endpoint::Owner {
   CallRecord record() const;
   std::uint64_t sent() const;
   std::uint64_t received() const;
+  std::uint64_t take_recent_late_ns();
 
  private:
   // Late packets are waited for, so that they are not counted as lost.

@@ -274,7 +274,7 @@ void Endpoint::on_connected(std::optional<media::SrtpProfile> profile) {
 }
 
 void Endpoint::on_rtp(const media::RtpPacket& packet, ByteView) {
-  const std::uint64_t now = Loop::now_ns();
+  const std::uint64_t now = services_.loop.arrived_ns();
   const bool audio = packet.payload_type == payload_types_[0];
   if (!audio && packet.payload_type != payload_types_[1]) return;
   const Kind kind = audio ? Kind::kAudio : Kind::kVideo;
@@ -328,7 +328,8 @@ void Endpoint::on_time() {
 
 void Endpoint::start_media() {
   if (schedule_ || releasing_) return;
-  schedule_.emplace(Loop::now().mono, sends(Kind::kVideo) ? services_.options.video_bitrate : 0);
+  schedule_.emplace(Loop::now().mono, sends(Kind::kVideo) ? services_.options.video_bitrate : 0,
+                    services_.options.audio_interval);
   send_media();
 }
 
@@ -342,7 +343,9 @@ void Endpoint::send_media() {
     const std::uint64_t now = Loop::now_ns();
     const auto packet = schedule_->take(load::tick_of(now).mono);
     if (!packet) break;
-    late_ns_ = std::max(late_ns_, now - std::min(now, ns_of(packet->due)));
+    const std::uint64_t late = now - std::min(now, ns_of(packet->due));
+    late_ns_ = std::max(late_ns_, late);
+    recent_late_ns_ = std::max(recent_late_ns_, late);
     send_packet(*packet);
   }
   if (schedule_) media_alarm_.set(schedule_->next());

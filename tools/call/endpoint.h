@@ -77,9 +77,9 @@ class Endpoint final : private Signaling::Outputs,
   }
   bool sends(Kind kind) const { return payload_types_[static_cast<std::size_t>(kind)].has_value(); }
   bool is_sending() const { return schedule_.has_value(); }
-  std::uint64_t late_ns() const {
-    return late_ns_;
-  }  // the longest that a packet left after its time
+  // The longest that a packet left after its time: ever, and since this was asked last.
+  std::uint64_t late_ns() const { return late_ns_; }
+  std::uint64_t take_recent_late_ns() { return std::exchange(recent_late_ns_, 0); }
   std::optional<ice::Agent::Selected> selected() const;
   std::string profile() const { return profile_; }
   std::vector<media::InboundStatistics> inbound() const;
@@ -181,7 +181,7 @@ class Endpoint final : private Signaling::Outputs,
   std::array<std::uint64_t, kKinds> sent_{};
   std::array<Receiver, kKinds> receivers_;
   std::optional<Schedule> schedule_;
-  std::uint64_t late_ns_ = 0;
+  std::uint64_t late_ns_ = 0, recent_late_ns_ = 0;
   std::string profile_;
   Milestones milestones_;
   bool failed_ = false;

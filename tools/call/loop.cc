@@ -1,5 +1,6 @@
 #include "tools/call/loop.h"
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,8 +15,11 @@ constexpr unsigned kSlots = 32;  // datagrams that are read at once
 
 }  // namespace
 
-Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), inbox_(load::Trains::kNo, kSlots) {
+Loop::Loop()
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      inbox_(load::Trains::kNo, kSlots, load::Stamps::kYes) {
   CHECK(epoll_ >= 0);
+  ::prctl(PR_SET_TIMERSLACK, 1000ul);  // nanoseconds, for rest()
 }
 
 Loop::~Loop() { ::close(epoll_); }
@@ -24,6 +28,12 @@ Tick Loop::now() {
   Tick tick = load::tick_of(now_ns());
   tick.wall = {seconds{std::time(nullptr)}};
   return tick;
+}
+
+std::uint64_t Loop::arrived_ns() const {
+  const std::uint64_t now = now_ns(), wall = inbox_.arrived_at();
+  if (wall == 0) return now;
+  return std::min(now, wall - std::min(wall, wall_ahead_));
 }
 
 bool Loop::add(int fd, Watcher& watcher, Interest interest) {
@@ -45,7 +55,20 @@ void Loop::remove(int fd, Watcher& watcher) {
   }
 }
 
+void Loop::rest() {
+  const std::uint64_t now = now_ns();
+  if (now - slice_began_ >= kSlice) {
+    many_ = events_of_slice_ * kSlice >= kManyOfASlice * (now - slice_began_);
+    slice_began_ = now;
+    events_of_slice_ = 0;
+  }
+  if (!many_) return;
+  const timespec pause{.tv_sec = 0, .tv_nsec = kRest.count()};
+  ::clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
+}
+
 void Loop::turn(Duration at_most) {
+  rest();
   const MonoTime now = load::tick_of(now_ns()).mono;
   Duration wait = at_most;
   if (!alarms_.empty()) wait = std::min(wait, alarms_.begin()->first - now);
@@ -54,6 +77,8 @@ void Loop::turn(Duration at_most) {
   const int count = ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()),
                                  static_cast<int>(whole.count()));
   count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+  events_of_slice_ += count_;
+  wall_ahead_ = load::wall_ns() - now_ns();
   for (at_ = 0; at_ < count_;) {
     auto* watcher = static_cast<Watcher*>(events_[at_++].data.ptr);
     if (watcher != nullptr) watcher->on_ready();

@@ -6,6 +6,7 @@
 #include "tools/call/options.h"
 #include "tools/call/report.h"
 #include "tools/call/run.h"
+#include "tools/load/turn_load_sockets.h"
 
 namespace {
 
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
   if (!parsed.options) return parsed.exit_code;
   const Options& options = *parsed.options;
   std::signal(SIGPIPE, SIG_IGN);
+  turnpike::load::raise_file_limit();
   hang_up_on_signals();
   const auto totals = Run::run(options);
   if (!totals) return fail(totals.error().message);

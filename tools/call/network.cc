@@ -12,6 +12,7 @@ namespace turnpike::call {
 class Network::Host final : public Loop::Watcher {
  public:
   Host(Network& network, ice::Base base, int fd) : network_(network), base_(base), fd_(fd) {
+    load::note_arrivals(fd_);
     network_.loop_.add(fd_, *this, Loop::Interest::kRead);
   }
   ~Host() override {
@@ -36,6 +37,7 @@ class Network::Way final : public Loop::Watcher {
  public:
   Way(Network& network, std::size_t server, std::unique_ptr<load::Link> link)
       : network_(network), server_(server), link_(std::move(link)), writing_(link_->is_stream()) {
+    if (link_->is_plain_udp()) load::note_arrivals(link_->fd());
     network_.loop_.add(link_->fd(), *this,
                        writing_ ? Loop::Interest::kReadWrite : Loop::Interest::kRead);
     if (link_->is_open()) announce();

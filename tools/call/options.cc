@@ -16,7 +16,7 @@ constexpr const char* kAbout =
 
 A call is two endpoints in one room. Each joins by signaling, gathers candidates with the
 iceServers that it is given, connects by ICE, agrees on keys by DTLS-SRTP, and sends audio as Opus
-would (160 bytes every 20 ms) and video as VP8 would (30 frames a second); every packet that
+would (64 kbit/s) and video as VP8 would (30 frames a second); every packet that
 arrives is verified. One process drives hundreds of calls. Load only servers of your own.
 
 With --join one endpoint alone enters a room and talks with whoever is there: the server's own
@@ -48,7 +48,8 @@ std::optional<double> take_number(std::string_view& text) {
 std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
 struct Texts {
-  std::string server, duration = "10s", time_limit = "20s", rate = "20/s", video = "500k", from;
+  std::string server, duration = "10s", time_limit = "20s", rate = "20/s", video = "500k",
+                      ptime = "20", from;
   std::vector<std::string> ice_urls;
   std::string username, credential;
   bool no_verify = false;
@@ -81,6 +82,9 @@ void add_load(CLI::App& app, Options& options, Texts& texts) {
   app.add_option("--timeout", texts.time_limit, "How long a set-up may take")
       ->capture_default_str();
   app.add_option("--video", texts.video, "Bits a second of video (500k, 2m), or off")
+      ->capture_default_str();
+  app.add_option("--ptime", texts.ptime,
+                 "Milliseconds of sound in a packet: 20, 40, 60, 80, 100 or 120")
       ->capture_default_str();
 }
 
@@ -122,6 +126,9 @@ Expected<void> finish_values(Options& options, const Texts& texts) {
   const auto video = parse_bitrate(texts.video);
   if (!video) return failure("--video: " + video.error().message);
   options.video_bitrate = *video;
+  const auto interval = parse_audio_interval(texts.ptime);
+  if (!interval) return failure("--ptime: " + interval.error().message);
+  options.audio_interval = *interval;
   if (!texts.from.empty()) {
     options.from = IpAddress::parse(texts.from);
     if (!options.from) return failure("--from takes an IP address, not " + in_quotes(texts.from));
@@ -230,6 +237,13 @@ Expected<unsigned> parse_bitrate(std::string_view text) {
     if (bits >= kLeast && bits <= kMaxVideoBitrate) return static_cast<unsigned>(bits);
   }
   return failure(in_quotes(whole) + " is neither off nor a bit rate from 10k to 20m");
+}
+
+Expected<milliseconds> parse_audio_interval(std::string_view text) {
+  for (const milliseconds interval : kAudioIntervals) {
+    if (text == std::to_string(interval.count())) return interval;
+  }
+  return failure(in_quotes(text) + " is none of 20, 40, 60, 80, 100 and 120");
 }
 
 Parsed parse_options(int argc, const char* const* argv) {

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "ice/gatherer.h"
 #include "tools/call/signaling.h"
+#include "tools/call/streams.h"
 #include "tools/load/turn_load_link.h"
 
 namespace turnpike::call {
@@ -35,6 +36,8 @@ Expected<Duration> parse_duration(std::string_view text);
 Expected<double> parse_rate(std::string_view text);
 // "500k", "1.5m", "250000", "off" (0): bits a second.
 Expected<unsigned> parse_bitrate(std::string_view text);
+// One of kAudioIntervals, in milliseconds.
+Expected<milliseconds> parse_audio_interval(std::string_view text);
 
 struct Options {
   Origin server;
@@ -48,6 +51,7 @@ struct Options {
   Duration duration = seconds{10};
   Duration time_limit = seconds{20};  // of a set-up
   unsigned video_bitrate = 500'000;   // 0: none
+  milliseconds audio_interval = kAudioIntervals.front();
 
   ice::Gatherer::Policy policy = ice::Gatherer::Policy::kAll;
   load::Transport transport = load::Transport::kUdp;

@@ -66,14 +66,17 @@ void Totals::add(const CallRecord& record) {
   }
 }
 
-void Totals::end_second(unsigned talking, std::uint64_t sent, std::uint64_t received) {
-  seconds_.push_back({.talking = talking,
-                      .sent = sent - sent_before_,
-                      .received = received - received_before_,
+void Totals::end_second(const Sums& sums) {
+  const auto passed = static_cast<double>(sums.time_ns - before_.time_ns);
+  const auto worked = static_cast<double>(sums.cpu_ns - before_.cpu_ns);
+  seconds_.push_back({.talking = sums.talking,
+                      .sent = sums.sent - before_.sent,
+                      .received = sums.received - before_.received,
                       .delay_p50_ms = milliseconds_of(this_second_.percentile(0.5)),
-                      .delay_p99_ms = milliseconds_of(this_second_.percentile(0.99))});
-  sent_before_ = sent;
-  received_before_ = received;
+                      .delay_p99_ms = milliseconds_of(this_second_.percentile(0.99)),
+                      .late_ms = milliseconds_of(sums.late_ns),
+                      .busy = passed > 0 ? worked / passed : 0});
+  before_ = sums;
   this_second_.clear();
 }
 

@@ -62,6 +62,8 @@ struct Second {
   unsigned talking = 0;
   std::uint64_t sent = 0, received = 0;
   double delay_p50_ms = 0, delay_p99_ms = 0;
+  double late_ms = 0;  // the longest that a packet left after its time
+  double busy = 0;     // how much of a CPU this process took
 };
 
 class Totals {
@@ -71,8 +73,14 @@ class Totals {
     delay_.record(delay_ns);
     this_second_.record(delay_ns);
   }
-  // Ends a second; `sent` and `received` are of all calls since the beginning.
-  void end_second(unsigned talking, std::uint64_t sent, std::uint64_t received);
+  // What all calls have done since the beginning, and the latest packet since the last second.
+  struct Sums {
+    unsigned talking = 0;
+    std::uint64_t sent = 0, received = 0;
+    std::uint64_t late_ns = 0;
+    std::uint64_t time_ns = 0, cpu_ns = 0;
+  };
+  void end_second(const Sums& sums);
 
   unsigned calls() const { return static_cast<unsigned>(records_.size()); }
   unsigned failed() const { return failed_; }
@@ -102,7 +110,7 @@ class Totals {
   load::Histogram delay_, this_second_;
   unsigned failed_ = 0;
   std::uint64_t sent_ = 0, lost_ = 0, corrupt_ = 0, duplicated_ = 0, reordered_ = 0;
-  std::uint64_t sent_before_ = 0, received_before_ = 0;
+  Sums before_;
   double late_ms_ = 0;
 };
 

@@ -195,7 +195,9 @@ std::string json_of(const Options& options, const Totals& totals) {
                         {"sent", second.sent},
                         {"received", second.received},
                         {"delay_p50_ms", round3(second.delay_p50_ms)},
-                        {"delay_p99_ms", round3(second.delay_p99_ms)}});
+                        {"delay_p99_ms", round3(second.delay_p99_ms)},
+                        {"late_ms", round3(second.late_ms)},
+                        {"busy", round3(second.busy)}});
   }
   const json all = {{"server", options.server.authority},
                     {"signaling", name_of(options.dialect)},
@@ -204,6 +206,7 @@ std::string json_of(const Options& options, const Totals& totals) {
                     {"rate", options.rate},
                     {"duration_s", seconds_of(options.duration)},
                     {"video_bitrate", options.video_bitrate},
+                    {"ptime_ms", options.audio_interval.count()},
                     {"total", total_of(totals)},
                     {"timeline", std::move(timeline)},
                     {"calls", std::move(calls)}};

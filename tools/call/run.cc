@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <utility>
 
 #include "net/interfaces.h"
 #include "net/sockaddr.h"
@@ -103,7 +104,8 @@ Run::Run(const Services& services, const Options& options)
       desk_(services),
       room_prefix_("turnpike-call-" + services.random.token(9) + "-"),
       started_at_(Loop::now_ns()),
-      next_second_(started_at_ + kSecond) {
+      next_second_(started_at_ + kSecond),
+      cpu_at_start_(load::own_cpu_time()) {
   // Packets of another process in the same room are not to be taken for our own.
   if (!options.join.empty()) flow_base_ = services.random.u32() & 0x0fff'ffffu;
 }
@@ -126,7 +128,10 @@ void Run::begin_due(std::uint64_t now) {
   }
 }
 
+// With hundreds of calls the turns are many, and to look at every call in each costs more than what
+// the turn is for.
 void Run::collect() {
+  if (!std::exchange(some_are_over_, false)) return;
   std::erase_if(calls_, [&](const std::unique_ptr<Call>& call) {
     if (call->state() != Call::State::kOver) return false;
     sent_ += call->sent();
@@ -139,17 +144,21 @@ void Run::collect() {
 void Run::end_second(std::uint64_t now) {
   if (now < next_second_) return;
   next_second_ += kSecond;
-  unsigned talking = 0;
-  std::uint64_t sent = sent_, received = received_;
+  Totals::Sums sums{.sent = sent_,
+                    .received = received_,
+                    .time_ns = Loop::now_ns() - started_at_,
+                    .cpu_ns = load::own_cpu_time() - cpu_at_start_};
   for (const auto& call : calls_) {
-    talking += call->state() == Call::State::kTalking;
-    sent += call->sent();
-    received += call->received();
+    sums.talking += call->state() == Call::State::kTalking;
+    sums.sent += call->sent();
+    sums.received += call->received();
+    sums.late_ns = std::max(sums.late_ns, call->take_recent_late_ns());
   }
-  totals_.end_second(talking, sent, received);
+  totals_.end_second(sums);
 }
 
 void Run::show(std::uint64_t now) {
+  if (!line_.is_due(now)) return;
   unsigned talking = 0, setting_up = 0;
   for (const auto& call : calls_) {
     talking += call->state() == Call::State::kTalking;

@@ -26,6 +26,7 @@ class Run final : private Call::Owner {
   void end_second(std::uint64_t now);
   void show(std::uint64_t now);
   void on_call_arrival(std::uint64_t delay_ns) override { totals_.on_arrival(delay_ns); }
+  void on_call_over() override { some_are_over_ = true; }
 
   const Services& services_;
   const Options& options_;
@@ -34,9 +35,10 @@ class Run final : private Call::Owner {
   load::ProgressLine line_;
   std::string room_prefix_;
   std::uint32_t flow_base_ = 0;
-  std::uint64_t started_at_ = 0, next_second_ = 0;
+  std::uint64_t started_at_ = 0, next_second_ = 0, cpu_at_start_ = 0;
   unsigned begun_ = 0;
   std::vector<std::unique_ptr<Call>> calls_;  // those that are not over
+  bool some_are_over_ = false;                // but for these
   std::uint64_t sent_ = 0, received_ = 0;     // of those that are
 };
 

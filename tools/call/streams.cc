@@ -18,8 +18,9 @@ constexpr double kParts = kKeyFrameEvery + 3;
 
 const char* name_of(Kind kind) { return kind == Kind::kAudio ? "audio" : "video"; }
 
-Schedule::Schedule(MonoTime start, unsigned video_bitrate)
+Schedule::Schedule(MonoTime start, unsigned video_bitrate, milliseconds audio_interval)
     : start_(start),
+      audio_interval_(audio_interval),
       bytes_per_frame_(video_bitrate / 8.0 / kFramesPerSecond * kKeyFrameEvery / kParts),
       next_audio_(start),
       next_frame_(video_bitrate == 0 ? MonoTime::never() : start) {}
@@ -35,12 +36,13 @@ std::optional<DuePacket> Schedule::take(MonoTime now) {
 DuePacket Schedule::audio() {
   DuePacket packet;
   packet.due = next_audio_;
-  packet.timestamp = static_cast<std::uint32_t>(audio_packets_ * (kAudioClock / 50));
-  packet.size = kAudioPayload;
+  const auto length = static_cast<std::uint32_t>(audio_interval_.count());
+  packet.timestamp = static_cast<std::uint32_t>(audio_packets_ * (kAudioClock / 1000 * length));
+  packet.size = kAudioBytesPerMs * length;
   packet.first = true;
   packet.marker = audio_packets_ == 0;
   ++audio_packets_;
-  next_audio_ = start_ + audio_packets_ * kAudioInterval;
+  next_audio_ = start_ + audio_packets_ * audio_interval_;
   return packet;
 }
 

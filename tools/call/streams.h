@@ -1,7 +1,8 @@
 // The media of a call: what is sent when, as Opus and VP8 would be, and what one side counts of
 // what it receives. Values, driven by whoever has the clock.
 //
-//   audio   every 20 ms a packet of 160 bytes (64 kbit/s), clock 48 kHz
+//   audio   a packet every 20 ms, or up to 120 ms, of 8 bytes for each of them (64 kbit/s), clock
+//           48 kHz
 //   video   30 frames a second, cut into packets of at most 1200 bytes behind a payload descriptor
 //           of one byte (RFC 7741 section 4.2); every 60th frame is a key frame, four times as big
 //
@@ -24,9 +25,12 @@ inline constexpr std::size_t kKinds = 2;
 const char* name_of(Kind kind);
 
 inline constexpr std::uint32_t kAudioClock = 48000, kVideoClock = 90000;
-inline constexpr std::size_t kAudioPayload = 160;
+inline constexpr std::size_t kAudioBytesPerMs = 8;
 inline constexpr std::size_t kMaxVideoPayload = 1200;
-inline constexpr Duration kAudioInterval = milliseconds{20};
+// What a packet of Opus may hold; the first is the usual one.
+inline constexpr std::array<milliseconds, 6> kAudioIntervals = {
+    milliseconds{20}, milliseconds{40},  milliseconds{60},
+    milliseconds{80}, milliseconds{100}, milliseconds{120}};
 inline constexpr unsigned kFramesPerSecond = 30, kKeyFrameEvery = 60;
 
 struct DuePacket {
@@ -41,7 +45,8 @@ struct DuePacket {
 // When one side sends what.
 class Schedule {
  public:
-  Schedule(MonoTime start, unsigned video_bitrate);
+  Schedule(MonoTime start, unsigned video_bitrate,
+           milliseconds audio_interval = kAudioIntervals.front());
 
   MonoTime next() const { return next_audio_ < next_frame_ ? next_audio_ : next_frame_; }
   // One packet that is due; a frame's packets follow each other.
@@ -53,6 +58,7 @@ class Schedule {
   void begin_frame();
 
   const MonoTime start_;
+  const milliseconds audio_interval_;
   const double bytes_per_frame_;  // of an ordinary one; 0: no video
   MonoTime next_audio_, next_frame_;
   std::uint64_t audio_packets_ = 0, frames_ = 0;

@@ -20,10 +20,12 @@ class ProgressLine {
     if (shown_) std::fprintf(stderr, "\r\x1b[K");
     shown_ = false;
   }
+  // Whether show() would show anything.
+  bool is_due(std::uint64_t now) const { return terminal_ && now >= next_; }
   // At most four times a second; `now` in nanoseconds.
   template <typename... Args>
   void show(std::uint64_t now, const char* format, Args... args) {
-    if (!terminal_ || now < next_) return;
+    if (!is_due(now)) return;
     next_ = now + kEvery;
     shown_ = true;
     std::fprintf(stderr, "\r\x1b[K");

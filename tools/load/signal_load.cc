@@ -1,24 +1,17 @@
 // turnpike-signal-load: loads a signaling server and says what came of it.
 
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include <csignal>
 #include <cstdio>
 
 #include "tools/load/signal_load_report.h"
+#include "tools/load/turn_load_sockets.h"
 
 namespace turnpike::signal_load {
 namespace {
 
 constexpr double kTurnpikesPace = 50;  // messages a second of one client
-
-void raise_file_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 Findings run(const Options& options) {
   switch (options.mode) {
@@ -44,7 +37,7 @@ bool write_json(const std::string& path, const std::string& text) {
 
 int main_of(const Options& options) {
   std::signal(SIGPIPE, SIG_IGN);
-  raise_file_limit();
+  load::raise_file_limit();
   ::prctl(PR_SET_TIMERSLACK, 1);  // the schedule has ticks of 200 us
   if (options.mode == Mode::kRelay && options.rate > options.clients * kTurnpikesPace) {
     std::fprintf(stderr,

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,20 +22,37 @@ namespace {
 constexpr unsigned kPlainSlots = 64, kTrainSlots = 16;
 constexpr std::size_t kPlainSlot = 2048, kTrainSlot = 65536;
 
+std::uint64_t ns_of(const timespec& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u +
+         static_cast<std::uint64_t>(time.tv_nsec);
+}
+
 std::uint64_t read_clock(clockid_t clock) {
   timespec time{};
   ::clock_gettime(clock, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u +
-         static_cast<std::uint64_t>(time.tv_nsec);
+  return ns_of(time);
 }
 
 }  // namespace
 
 std::uint64_t now_ns() { return read_clock(CLOCK_MONOTONIC); }
+std::uint64_t wall_ns() { return read_clock(CLOCK_REALTIME); }
 std::uint64_t own_cpu_time() { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 
 Tick tick_of(std::uint64_t now) {
   return {MonoTime{Duration(static_cast<std::int64_t>(now))}, WallTime{seconds{0}}};
+}
+
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+bool note_arrivals(int fd) {
+  const int on = 1;
+  return ::setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) == 0;
 }
 
 Expected<int> open_udp(const UdpWish& wish) {
@@ -124,8 +142,8 @@ void Outbox::flush() {
 
 Inbox::Inbox(Trains trains) : Inbox(trains, trains == Trains::kYes ? kTrainSlots : kPlainSlots) {}
 
-Inbox::Inbox(Trains trains, unsigned slots)
-    : trains_(trains), slot_(trains == Trains::kYes ? kTrainSlot : kPlainSlot) {
+Inbox::Inbox(Trains trains, unsigned slots, Stamps stamps)
+    : trains_(trains), stamps_(stamps), slot_(trains == Trains::kYes ? kTrainSlot : kPlainSlot) {
   bytes_.resize(slots * slot_);
   names_.resize(slots);
   control_.resize(slots);
@@ -144,7 +162,7 @@ Inbox::Inbox(Trains trains, unsigned slots)
 unsigned Inbox::fill(int fd) {
   for (unsigned i = 0; i < touched_; ++i) {
     messages_[i].msg_hdr.msg_namelen = sizeof(sockaddr_in6);
-    if (trains_ == Trains::kNo) continue;
+    if (trains_ == Trains::kNo && stamps_ == Stamps::kNo) continue;
     messages_[i].msg_hdr.msg_control = control_[i].bytes.data();
     messages_[i].msg_hdr.msg_controllen = sizeof control_[i].bytes;
   }
@@ -163,6 +181,17 @@ std::size_t Inbox::segment_of(msghdr& header, std::size_t whole) const {
     if (segment > 0) return static_cast<std::size_t>(segment);
   }
   return whole;
+}
+
+std::uint64_t Inbox::arrival_of(msghdr& header) const {
+  if (stamps_ == Stamps::kNo) return 0;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
+    timespec time{};
+    std::memcpy(&time, CMSG_DATA(part), sizeof time);
+    return ns_of(time);
+  }
+  return 0;
 }
 
 }  // namespace turnpike::load

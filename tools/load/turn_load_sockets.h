@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <ctime>
 #include <vector>
 
 #include "base/address.h"
@@ -21,9 +22,16 @@ namespace turnpike::load {
 
 std::uint64_t now_ns();
 Tick tick_of(std::uint64_t now);
+std::uint64_t wall_ns();
 std::uint64_t own_cpu_time();
 
 enum class Trains : std::uint8_t { kNo, kYes };
+enum class Stamps : std::uint8_t { kNo, kYes };
+
+// As many descriptors as this process may have.
+void raise_file_limit();
+// The kernel notes when datagrams come to `fd`; an inbox with stamps reads it. False: it does not.
+bool note_arrivals(int fd);
 
 struct UdpWish {
   Address from;
@@ -66,7 +74,7 @@ class Outbox {
 class Inbox {
  public:
   explicit Inbox(Trains trains);
-  Inbox(Trains trains, unsigned slots);
+  Inbox(Trains trains, unsigned slots, Stamps stamps = Stamps::kNo);
 
   // Reads once; answers how many messages came. f(from, datagram) for every datagram; trains are
   // cut here.
@@ -76,24 +84,33 @@ class Inbox {
     for (unsigned i = 0; i < count; ++i) {
       ByteView rest(bytes_.data() + i * slot_, messages_[i].msg_len);
       const std::size_t segment = segment_of(messages_[i].msg_hdr, rest.size());
+      arrived_at_ = arrival_of(messages_[i].msg_hdr);
       do {
         const std::size_t size = std::min(segment, rest.size());
         f(reinterpret_cast<const sockaddr*>(&names_[i]), rest.first(size));
         rest = rest.subspan(size);
       } while (!rest.empty());
     }
+    arrived_at_ = 0;
     return count;
   }
+  // Inside of receive(): when the kernel got the datagram, in nanoseconds of the wall clock; 0: not
+  // known.
+  std::uint64_t arrived_at() const { return arrived_at_; }
   unsigned slots() const { return static_cast<unsigned>(messages_.size()); }
 
  private:
   struct Control {
-    alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(int))> bytes;
+    alignas(cmsghdr)
+        std::array<std::uint8_t, CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(timespec))> bytes;
   };
   unsigned fill(int fd);
   std::size_t segment_of(msghdr& header, std::size_t whole) const;
+  std::uint64_t arrival_of(msghdr& header) const;
 
   Trains trains_;
+  Stamps stamps_;
+  std::uint64_t arrived_at_ = 0;
   std::size_t slot_;
   unsigned touched_ = 0;  // slots whose header must be made good before the next reading
   std::vector<std::uint8_t> bytes_;
