@@ -68,6 +68,10 @@ void IcePeer::say(std::uint32_t number) {
   if (present_) agent_.send(message_of(number), *this);
 }
 
+void IcePeer::send(ByteView bytes) {
+  if (present_) agent_.send(bytes, *this);
+}
+
 // Signaling loses nothing and keeps the order, as a WebSocket does.
 void IcePeer::signal_credentials() {
   world_.after(kSignalingDelay, [this, mine = agent_.credentials()] {
@@ -125,6 +129,7 @@ void IcePeer::on_arrival(ice::Base base, const Address& from, ByteView bytes) {
     agent_.on_packet(world_.now(), base, from, bytes, *this);
     return;
   }
+  if (above_ != nullptr) return above_->on_datagram(bytes);
   Reader reader(bytes);
   const std::uint32_t number = reader.u32();
   if (!reader.ok() || !equal(bytes, message_of(number))) {
@@ -161,7 +166,10 @@ void IcePeer::on_pair(ice::Base base, const Address& remote) {
   }
 }
 
-void IcePeer::on_selected(const ice::Agent::Selected&) { ++selections_; }
+void IcePeer::on_selected(const ice::Agent::Selected&) {
+  ++selections_;
+  if (above_ != nullptr) world_.after(Duration{0}, [this] { above_->on_path(); });
+}
 
 void IcePeer::on_peer_refused(const Address& peer, std::uint16_t code) {
   if (code != 0) return;

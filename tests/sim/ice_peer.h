@@ -27,6 +27,13 @@ class IcePeer : private ice::Agent::Outputs, private turn::Client::Outputs {
     std::string name;
     Policy policy = Policy::kAll;
   };
+  // Somebody above who sends media by the agent's path. May send from inside.
+  class Above {
+   public:
+    virtual ~Above() = default;
+    virtual void on_path() = 0;  // selected, for the first time or anew
+    virtual void on_datagram(ByteView bytes) = 0;
+  };
   static constexpr milliseconds kSignalingDelay{40};
 
   IcePeer(World& world, const Place& place, const RelayHost& relay,
@@ -36,6 +43,9 @@ class IcePeer : private ice::Agent::Outputs, private turn::Client::Outputs {
   void call(IcePeer& other);
   void restart();
   void say(std::uint32_t number);
+  // What is not STUN goes to `above` from now on, and is not taken for messages.
+  void carry(Above& above) { above_ = &above; }
+  void send(ByteView bytes);
   void vanish() { present_ = false; }
   void come_back() { present_ = true; }
 
@@ -87,6 +97,7 @@ class IcePeer : private ice::Agent::Outputs, private turn::Client::Outputs {
   std::uint32_t corrupt_ = 0;
   std::uint32_t selections_ = 0;
   bool present_ = true;
+  Above* above_ = nullptr;
   bool gathering_failed_ = false;
   MonoTime armed_for_ = MonoTime::never();
 };
