@@ -12,14 +12,14 @@ import av
 import numpy
 import websockets
 from aioice import ice
-from aiortc import (RTCConfiguration, RTCPeerConnection, RTCSessionDescription,
-                    VideoStreamTrack)
+from aiortc import (RTCConfiguration, RTCIceServer, RTCPeerConnection,
+                    RTCSessionDescription, VideoStreamTrack)
 from aiortc.contrib.media import MediaStreamTrack
 from server import Server
 from turnclient import Refused, TurnClient
 
 USER, PASSWORD = "alice", "correct horse"
-SECONDS = 25
+SECONDS = 60
 OPTIONS = ("--user", f"{USER}:{PASSWORD}", "--relay-ip", "127.0.0.1")
 
 
@@ -155,6 +155,22 @@ class Echo(unittest.IsolatedAsyncioTestCase):
                 self.assertGreater(told["received"]["video"]["packets"], 5)
                 self.assertGreater(told["received"]["audio"]["packets"], 20)
                 self.assertEqual(told["data"]["messages"], 2 if messages else 0)
+
+    async def test_media_and_messages_come_back_by_relay(self):
+        # aiortc 1.4 has no policy, and aioice 0.8 with its own checks from host addresses all the
+        # same: only who has none is sure to use the relay.
+        patch = mock.patch.object(ice, "get_host_addresses", lambda **_: [])
+        patch.start()
+        self.addCleanup(patch.stop)
+        for transport in ("udp", "tcp"):
+            with self.subTest(transport), Server(*OPTIONS) as server:
+                relay = RTCIceServer(f"turn:127.0.0.1:{server.port}?transport={transport}", USER,
+                                     PASSWORD)
+                told, _ = await self.meet(server.port, iceServers=[relay])
+                self.assertEqual(told["path"]["type"], "relay")
+                self.assertTrue(told["path"]["relay_here"])
+                self.assertGreater(told["received"]["video"]["packets"], 5)
+                self.assertEqual(told["data"]["messages"], 2)
 
     async def test_a_wrong_fingerprint_is_refused(self):
         self.only_loopback()

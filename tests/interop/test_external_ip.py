@@ -1,6 +1,7 @@
 """The relay on a host that the world knows under other addresses, in networks of its own."""
 
 import http.server
+import json
 import os
 import socket
 import socketserver
@@ -11,6 +12,7 @@ import unittest
 from namespaces import Network
 from server import BINARY, EXIT_CANNOT_LISTEN, Server
 from tcpturn import TcpTurnClient
+from test_call import CALL
 from turnclient import Refused, TurnClient
 
 USER, PASSWORD = "alice", "correct horse"
@@ -79,6 +81,26 @@ class BehindOneToOneNat(unittest.TestCase):
                 self.assertEqual(bob.receive(), (ann.relayed, b"to bob %d" % number))
                 bob.send(ann.relayed, b"to ann %d" % number)
                 self.assertEqual(ann.receive(), (bob.relayed, b"to ann %d" % number))
+
+    def test_the_echo_returns_media_from_the_external_address(self):
+        relay = ("--ice-server", f"turn:{PUBLIC}:{self.server.port}", "--username", USER,
+                 "--credential", PASSWORD)
+        for policy, path in (("all", "host, host"), ("relay", "relay, host")):
+            with self.subTest(policy=policy):
+                done = subprocess.run(
+                    [*self.net.prefix("ann"), CALL, "--server",
+                     f"http://{PUBLIC}:{self.server.port}", "--join", "echo", "--policy", policy,
+                     "--duration", "2s", "--json", *relay],
+                    stdin=subprocess.DEVNULL, text=True, capture_output=True, check=False,
+                    timeout=90)
+                self.assertEqual(done.returncode, 0, done.stdout[:2000] + done.stderr)
+                (call,) = json.loads(done.stdout)["calls"]
+                self.assertEqual(call["path"], path)
+                self.assertEqual({stream["kind"] for stream in call["streams"]},
+                                 {"audio", "video"})
+                for stream in call["streams"]:
+                    self.assertGreater(stream["received"], 20)
+                    self.assertEqual(stream["corrupt"] + stream["misrouted"], 0)
 
     def test_a_peer_outside_is_reached_from_the_external_address(self):
         # 198.51.100.0/24 is a documentation prefix, which is no place for peers unless allowed.
