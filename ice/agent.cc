@@ -62,6 +62,10 @@ void Agent::set_remote(Tick now, IceCredentials credentials, Mode mode, Outputs&
 
 void Agent::add_remote(Tick now, const Candidate& candidate, Outputs& outputs) {
   if (checklist_.add_remote(candidate)) hope_anew(now);
+  // A check may have been here before signaling, and its pair selected: now it is known what it is.
+  if (selected_pair_ && selected_) {
+    selected_->remote = checklist_.remotes()[checklist_.pairs()[*selected_pair_].remote];
+  }
   announce_pairs(outputs);
   start_checking(now, outputs);
 }

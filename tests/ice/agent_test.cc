@@ -244,6 +244,19 @@ class LiteAgent : public IceAgent {
   LiteAgent() : IceAgent({.mode = Agent::Mode::kLite}) {}
 };
 
+TEST_F(LiteAgent, LearnsWhatASelectedRemoteIsWhenSignalingComesAfterTheCheck) {
+  agent_.add_local(now_, host(kHere), kBase, out_);
+  agent_.set_remote(now_, theirs_, Agent::Mode::kFull, out_);
+  EXPECT_TRUE(arrives(kThere, their_check(true, true)));
+  ASSERT_TRUE(agent_.selected());
+  EXPECT_EQ(agent_.selected()->remote.type, CandidateType::kPeerReflexive);
+  agent_.add_remote(now_, host(kElsewhere), out_);
+  EXPECT_EQ(agent_.selected()->remote.type, CandidateType::kPeerReflexive);
+  agent_.add_remote(now_, host(kThere), out_);
+  EXPECT_EQ(agent_.selected()->remote.type, CandidateType::kHost);
+  EXPECT_EQ(agent_.selected()->remote.address, kThere);
+}
+
 TEST_F(LiteAgent, AnswersAndNeverAsks) {
   begin();
   wait(seconds{1});
