@@ -96,6 +96,7 @@ class WholeCall {
       }
       world_.run_for(milliseconds{20});
     }
+    world_.run_for(seconds{1});
     for (int i = 0; i < 720 && !all_came(said.size()); ++i) world_.run_for(milliseconds{250});
     for (MediaPeer* peer : {&ann_, &bob_}) {
       EXPECT_GE(peer->heard().size(), least);
