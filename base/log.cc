@@ -1,14 +1,14 @@
 #include "base/log.h"
 
 #include <spdlog/async.h>
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
+
+#include "base/log_sink.h"
 
 namespace turnpike::log {
 namespace {
@@ -30,17 +30,11 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::info;
 }
 
-spdlog::sink_ptr make_sink() {
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  sink->set_formatter(std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v",
-                                                                  spdlog::pattern_time_type::utc));
-  return sink;
-}
-
 // Lives until the process ends, so that a line written late still finds a logger.
 struct Loggers {
-  spdlog::sink_ptr sink = make_sink();
+  std::shared_ptr<Sink> sink = std::make_shared<Sink>();
   spdlog::logger direct{"direct", sink};
+  std::atomic<Format> format{Format::kText};
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::logger> asynchronous;
   std::atomic<spdlog::logger*> current{&direct};
@@ -52,16 +46,28 @@ Loggers& loggers() {
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 
+void send(Level level, std::string_view line) {
+  loggers().current.load()->log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+}
+
 }  // namespace
 
 void start(Level level) {
+  Settings settings;
+  settings.level = level;
+  start(settings);
+}
+
+void start(const Settings& settings) {
   Loggers& all = loggers();
+  all.sink->configure(settings);
+  all.format.store(settings.format);
   if (!all.pool) {
     all.pool = std::make_shared<spdlog::details::thread_pool>(kQueuedLines, 1);
     all.asynchronous = std::make_shared<spdlog::async_logger>(
         "async", all.sink, all.pool, spdlog::async_overflow_policy::overrun_oldest);
   }
-  set_level(level);
+  set_level(settings.level);
   all.current.store(all.asynchronous.get());
 }
 
@@ -82,16 +88,18 @@ void set_level(Level level) {
 bool enabled(Level level) { return loggers().current.load()->should_log(to_spdlog(level)); }
 
 void write(Level level, std::string_view line) {
-  spdlog::logger& logger = *loggers().current.load();
-  const spdlog::string_view_t view(line.data(), line.size());
-  if (std::none_of(line.begin(), line.end(), is_control)) {
-    logger.log(to_spdlog(level), view);
-    return;
-  }
-  // A name that a stranger chose must not be able to write a line of its own.
-  std::string clean(line);
-  std::replace_if(clean.begin(), clean.end(), is_control, '?');
-  logger.log(to_spdlog(level), spdlog::string_view_t(clean));
+  if (std::none_of(line.begin(), line.end(), is_control)) return send(level, line);
+  send(level, without_controls(line));
 }
+
+void event(Level level, std::string_view sentence, Fields fields) {
+  if (!enabled(level)) return;
+  send(level,
+       without_controls(sentence) + kFieldSeparator + render(loggers().format.load(), fields));
+}
+
+void reopen() { loggers().sink->reopen(); }
+
+void give_file_to(uid_t user, gid_t group) { loggers().sink->give_file_to(user, group); }
 
 }  // namespace turnpike::log

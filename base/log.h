@@ -1,22 +1,34 @@
-// Logging for the impure side (net/, server/, tools/). Text lines on standard error; the sink is
-// asynchronous, so a slow terminal never stops a loop. Never on the relay path. The protocols do
-// not log: they report events.
+// Logging for the impure side (net/, server/, tools/). Lines of text on standard error unless the
+// Settings say otherwise; the sink is asynchronous, so a slow terminal or disk never stops a loop.
+// Never on the relay path. The protocols do not log: they report events.
 #pragma once
 
 #include <fmt/format.h>
+#include <sys/types.h>
 
 #include <string_view>
 #include <utility>
 
+#include "base/log_format.h"
+#include "base/log_settings.h"
+
 namespace turnpike::log {
 
-enum class Level { kDebug, kInfo, kWarning, kError };
-
-void start(Level level);  // before the first line; without it lines are written directly
-void stop();              // flushes
+// Before the first line; without it lines are written directly.
+void start(const Settings& settings);
+void start(Level level);
+void stop();  // flushes
 void set_level(Level level);
 bool enabled(Level level);  // for lines that are costly to put together
 void write(Level level, std::string_view line);
+// With what programs read besides the sentence.
+void event(Level level, std::string_view sentence, Fields fields);
+
+// Opens the file of the Settings anew, before the next line: whoever rotates logs has moved it. Any
+// thread; waits for nothing.
+void reopen();
+// Whose that file is to be when this process stops being root.
+void give_file_to(uid_t user, gid_t group);
 
 template <typename... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {

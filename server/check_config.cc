@@ -23,6 +23,8 @@ using Kind = Finding::Kind;
 // The usual tools renew certificates of 90 days when 30 are left.
 constexpr std::time_t kSoon = 14 * 86400;
 constexpr std::size_t kMaxChain = 16;
+constexpr const char* kRenew =
+    "certbot renew, or whatever made it; then systemctl restart turnpike";
 
 struct FreeX509 {
   void operator()(X509* certificate) const { X509_free(certificate); }
@@ -67,14 +69,18 @@ void judge_times(std::vector<Finding>& findings, const std::string& file, const 
   const std::time_t end = to_time(X509_get0_notAfter(&leaf));
   const std::string day = fmt::format("{:%Y-%m-%d}", fmt::gmtime(end));
   if (now >= end) {
-    findings.push_back({Kind::kError, fmt::format("--cert {} expired on {}: renew it", file, day)});
-  } else if (now < begin) {
     findings.push_back(
-        {Kind::kError, fmt::format("--cert {} is valid from {:%Y-%m-%d} only: look at the clock",
-                                   file, fmt::gmtime(begin))});
+        {Kind::kError, fmt::format("--cert {} expired on {}: renew it", file, day), kRenew});
+  } else if (now < begin) {
+    findings.push_back({Kind::kError,
+                        fmt::format("--cert {} is valid from {:%Y-%m-%d} only: look at the clock",
+                                    file, fmt::gmtime(begin)),
+                        "timedatectl set-ntp true"});
   } else if (end - now < kSoon) {
-    findings.push_back({Kind::kWarning, fmt::format("--cert {} expires on {}, in {} days: renew it",
-                                                    file, day, (end - now) / 86400)});
+    findings.push_back({Kind::kWarning,
+                        fmt::format("--cert {} expires on {}, in {} days: renew it", file, day,
+                                    (end - now) / 86400),
+                        kRenew});
   } else {
     findings.push_back({Kind::kGood, fmt::format("--cert {} is valid until {}", file, day)});
   }
@@ -88,16 +94,18 @@ void judge_issuer(std::vector<Finding>& findings, const std::string& file,
     findings.push_back(
         {Kind::kWarning,
          fmt::format("--cert {} is signed by itself: clients refuse it unless they were given it",
-                     file)});
+                     file),
+         "certbot certonly, or another way to a certificate of a public authority"});
     return;
   }
   for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
     if (same_name(X509_get_issuer_name(chain[i].get()), X509_get_subject_name(chain[i + 1].get())))
       continue;
-    findings.push_back(
-        {Kind::kError, fmt::format("--cert {}: certificate {} is not the issuer of the one before "
-                                   "it: write them in order, the server's own first",
-                                   file, i + 2)});
+    findings.push_back({Kind::kError,
+                        fmt::format("--cert {}: certificate {} is not the issuer of the one before "
+                                    "it: write them in order, the server's own first",
+                                    file, i + 2),
+                        "cat server.pem intermediate.pem > fullchain.pem"});
     return;
   }
   const std::string issuer = name_of(X509_get_issuer_name(chain.back().get()));
@@ -108,7 +116,8 @@ void judge_issuer(std::vector<Finding>& findings, const std::string& file,
         {Kind::kWarning,
          fmt::format("--cert {} has the server's certificate alone: most authorities sign with an "
                      "intermediate one, which clients need too (fullchain.pem, not cert.pem)",
-                     file)});
+                     file),
+         "--cert with the file that has the whole chain (fullchain.pem)"});
   }
   const bool isrg = std::any_of(chain.begin(), chain.end(), [](const Certificate& one) {
     const std::string organization =
@@ -132,6 +141,22 @@ void judge_folder(std::vector<Finding>& findings, const std::string& folder) {
   if (opened == nullptr) {
     findings.push_back(
         {Kind::kError, fmt::format("--static {}: {}", folder, std::strerror(errno))});
+    return;
+  }
+  ::closedir(opened);
+}
+
+// A start goes on without its log file, which nobody may notice.
+void judge_log_file(std::vector<Finding>& findings, const std::string& file) {
+  if (file.empty()) return;
+  const std::size_t slash = file.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : file.substr(0, slash + 1);
+  DIR* opened = ::opendir(folder.c_str());
+  if (opened == nullptr) {
+    findings.push_back(
+        {Kind::kWarning,
+         fmt::format("--log-file {}: {}: the log would be lost", file, std::strerror(errno)),
+         fmt::format("mkdir -p {}", folder)});
     return;
   }
   ::closedir(opened);
@@ -174,6 +199,7 @@ std::vector<Finding> check_config(Config config, const Machine& machine, WallTim
   }
   const std::string certificate = config.certificate_file;
   const std::string folder = config.static_dir;
+  const std::string log_file = config.logging.file;
   // Whatever a start would generate, the rest of the Plan does not depend on what it is.
   const GeneratedSecrets stand_in{"stand-in", "stand-in", ""};
   auto plan = make_plan(std::move(config), machine, stand_in);
@@ -188,6 +214,7 @@ std::vector<Finding> check_config(Config config, const Machine& machine, WallTim
     findings.push_back({Kind::kError, std::move(plan.error().message)});
   }
   judge_folder(findings, folder);
+  judge_log_file(findings, log_file);
   return findings;
 }
 

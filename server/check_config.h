@@ -16,6 +16,7 @@ struct Finding {
   enum class Kind : std::uint8_t { kGood, kNote, kWarning, kError };
   Kind kind = Kind::kNote;
   std::string sentence;
+  std::string remedy = {};  // what mends it, where the sentence does not say so
 };
 
 std::vector<Finding> check_config(Config config, const Machine& machine, WallTime now);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/log_settings.h"
 #include "server/hook_protocol.h"
 #include "turn/credentials.h"
 #include "turn/quota.h"
@@ -116,6 +117,8 @@ struct Config {
   std::string proc_user;          // whom root becomes; empty: the system user
   std::string proc_group;         // empty: that user's own
   std::string pid_file;
+  log::Settings logging;
+  bool log_allocations = false;  // one line for each, when it ends
   std::string static_dir;
   std::string state_dir;     // empty: chosen by state_dir.h
   bool segmentation = true;  // UDP_SEGMENT; --no-udp-gso is the kill switch

@@ -60,11 +60,26 @@ Expected<Translation> loopback_peers(std::string_view text) {
   return Translation{{"127.0.0.0/8", "::1"}, {}};
 }
 
+Expected<Translation> debugging(std::string_view text) {
+  const auto on = parse_coturn_switch(text);
+  if (!on) return unexpected(on.error());
+  return *on ? Translation{{"debug"}, {}} : Translation{};
+}
+
+Expected<Translation> log_target(std::string_view text) {
+  if (text == "syslog") return Translation{{"true"}, {}, "syslog"};
+  if (text == "stdout" || text == "-") return Translation{{}, "the log is on standard error"};
+  return Translation{{std::string(text)}, {}};
+}
+
+Expected<Translation> log_level(std::string_view text) {
+  const bool control = equals_ignoring_case(text, "control");
+  return Translation{{control ? "info" : std::string(text)}, {}};
+}
+
 constexpr std::string_view kDatabase =
     "this server reads no user database: give users with user= or a --user-file, or time-limited "
     "credentials with static-auth-secret=";
-constexpr std::string_view kLogs =
-    "the log goes to standard error, which systemd keeps in the journal";
 constexpr std::string_view kTlsFloor = "TLS 1.2 is the least here";
 constexpr std::string_view kCli = "there is no telnet console here";
 constexpr std::string_view kWebAdmin = "there is no web administration here";
@@ -241,16 +256,20 @@ constexpr std::array kKeys = {
     CoturnKey{"daemon", kWarned, kSwitch, "", "run it from systemd"},
     CoturnKey{"drain-min-allocations", kWarned, kText, "", "there is no such threshold"},
     // Logs, metrics, administration.
-    CoturnKey{"verbose", kWarned, kSwitch, "", kLogs},
-    CoturnKey{"Verbose", kWarned, kSwitch, "", kLogs},
-    CoturnKey{"log-file", kWarned, kText, "", kLogs},
-    CoturnKey{"syslog", kWarned, kSwitch, "", kLogs},
-    CoturnKey{"syslog-facility", kWarned, kText, "", kLogs},
-    CoturnKey{"simple-log", kWarned, kSwitch, "", kLogs},
-    CoturnKey{"no-stdout-log", kWarned, kSwitch, "", kLogs},
+    CoturnKey{"verbose", kMapped, kSwitch, "log-allocations", "", as_switch},
+    CoturnKey{"Verbose", kMapped, kSwitch, "log-level", "debug", debugging},
+    CoturnKey{"log-file", kAccepted, kText, "log-file",
+              "`syslog` is `--syslog`, `stdout` standard error", log_target},
+    CoturnKey{"syslog", kAccepted, kSwitch, "syslog", "", as_switch},
+    CoturnKey{"syslog-facility", kWarned, kText, "", "the facility is daemon"},
+    CoturnKey{"simple-log", kAccepted, kSwitch, "",
+              "always so here: the log file has the name that was given"},
+    CoturnKey{"no-stdout-log", kAccepted, kSwitch, "",
+              "always so here: the log goes to one place"},
     CoturnKey{"new-log-timestamp", kAccepted, kSwitch, "", kAlways},
-    CoturnKey{"new-log-timestamp-format", kWarned, kText, "", kLogs},
-    CoturnKey{"log-min-level", kWarned, kText, "", kLogs},
+    CoturnKey{"new-log-timestamp-format", kWarned, kText, "",
+              "times are those of ISO 8601, in UTC"},
+    CoturnKey{"log-min-level", kMapped, kText, "log-level", "`CONTROL` is info", log_level},
     CoturnKey{"log-binding", kWarned, kSwitch, "", "Binding requests are not logged"},
     CoturnKey{"prometheus", kAccepted, kSwitch, "", "always, on 127.0.0.1:9641"},
     CoturnKey{"prometheus-port", kAccepted, kText, "prometheus-port", ""},

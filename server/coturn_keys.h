@@ -30,6 +30,7 @@ enum class KeyForm : std::uint8_t {
 struct Translation {
   std::vector<std::string> values;
   std::string remark;  // when it is not quite what was asked for
+  std::string_view option = {};  // when this value is another option's
 };
 
 struct CoturnKey {

@@ -42,8 +42,8 @@ Examples:
            --tls-listening-port 443 --static-auth-secret-file /etc/turnpike/secret
   turnpike --config /etc/turnpike/turnpike.json
 
-Exit codes: 0 ended by SIGTERM or SIGINT; 2 a mistake in the options; 3 cannot listen;
-4 certificate or key; 5 state directory; 6 could not drop root.
+Exit codes: 0 ended by SIGTERM or SIGINT; 1 the doctor found a problem; 2 a mistake in the
+options; 3 cannot listen; 4 certificate or key; 5 state directory; 6 could not drop root.
 )";
 
 std::string wrapped(std::string_view text) {

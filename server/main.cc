@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "server/check_config.h"
 #include "server/credentials_command.h"
+#include "server/doctor_command.h"
 #include "server/options.h"
 #include "server/plan.h"
 #include "server/print_config.h"
@@ -41,7 +42,7 @@ int serve(Config config) {
   const auto plan = make_plan(std::move(config), look_at_machine(), *generated);
   if (!plan) return refuse(plan.error().code, plan.error().message);
   forbid_core_dumps();
-  log::start(log::Level::kInfo);
+  log::start(plan->config.logging);
   for (const std::string& warning : plan->config.warnings) log::warning("{}", warning);
   for (const std::string& notice : plan->notices) log::info("{}", notice);
   const int code = run(*plan);
@@ -69,6 +70,10 @@ int main(int argc, char** argv) {
   auto line = split_command_line(argc, argv);
   if (!line) return refuse(kExitUsage, line.error().message);
   auto invocation = read_options(static_cast<int>(line->rest.size()), line->rest.data(), environ);
+  const bool asks_doctor = line->subcommand->kind == Subcommand::Kind::kDoctor;
+  if (asks_doctor && (!invocation || invocation->wish == Invocation::Wish::kServe)) {
+    return run_doctor(*line, std::move(invocation));
+  }
   if (!invocation) return refuse(kExitUsage, invocation.error().message);
   const bool serves = line->subcommand->kind == Subcommand::Kind::kServe;
   switch (invocation->wish) {

@@ -312,6 +312,26 @@ constexpr std::array kOptions = {
            "The same from a file.",
            set_metrics_token_of_file},
 
+    Option{"log-level", "LEVEL", kLog, kOnce, kPublic, "log-level", "info",
+           "The least that is logged: debug, info, warning or error.",
+           set_log_level},
+    Option{"log-format", "FORMAT", kLog, kOnce, kPublic, "log-format", "text",
+           "text, or json: one object a line.",
+           set_log_format},
+    Option{"log-file", "FILE", kLog, kOnce, kPublic, "log-file", "standard error",
+           "Log into a file. After rotation it is opened anew, on SIGHUP at once.",
+           set_log_file},
+    Option{"syslog", "", kLog, kFlag, kPublic, "syslog", "",
+           "Log to syslog, as daemon.",
+           set_syslog},
+    Option{"log-allocations", "", kLog, kFlag, kPublic, "log-allocations", "",
+           "Log a line for each allocation when it ends: whose it was, how long, how many bytes, "
+           "and why it ended.",
+           set_switch<&Config::log_allocations, true>},
+    Option{"log-redact-addresses", "", kLog, kFlag, kPublic, "log-redact-addresses", "",
+           "Cut every IP address in the log to its network: 192.0.2.x, 2001:db8::x.",
+           set_log_redaction},
+
     Option{"config", "FILE", kProcess, kOnce, kPublic, "config", "",
            "Read options from a JSON file (comments allowed), {\"realm\": \"example.org\"}, or "
            "from coturn's turnserver.conf.",
@@ -376,6 +396,8 @@ std::string_view title(OptionGroup group) {
       return "Web";
     case kMonitoring:
       return "Monitoring";
+    case kLog:
+      return "Log";
     case kProcess:
       return "Process";
   }

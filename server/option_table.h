@@ -23,13 +23,16 @@ enum class OptionGroup : std::uint8_t {
   kWeb,
   kTls,
   kMonitoring,
+  kLog,
   kProcess
 };
 // As --help and everything else that is written about options has them.
-inline constexpr std::array kGroupsInOrder = {OptionGroup::kListening,   OptionGroup::kRelaying,
-                                              OptionGroup::kCredentials, OptionGroup::kRooms,
-                                              OptionGroup::kTls,         OptionGroup::kWeb,
-                                              OptionGroup::kMonitoring,  OptionGroup::kProcess};
+// clang-format off
+inline constexpr std::array kGroupsInOrder = {
+    OptionGroup::kListening, OptionGroup::kRelaying, OptionGroup::kCredentials,
+    OptionGroup::kRooms, OptionGroup::kTls, OptionGroup::kWeb,
+    OptionGroup::kMonitoring, OptionGroup::kLog, OptionGroup::kProcess};
+// clang-format on
 enum class Arity : std::uint8_t { kFlag, kOnce, kRepeatable };
 enum class Secrecy : std::uint8_t { kPublic, kSecret };
 

@@ -80,6 +80,11 @@ Applied add_range(Config& config, std::string_view text) {
   return {};
 }
 
+Applied set_log_level(Config& config, std::string_view text);
+Applied set_log_format(Config& config, std::string_view text);
+Applied set_log_file(Config& config, std::string_view text);
+Applied set_syslog(Config& config, std::string_view text);
+Applied set_log_redaction(Config& config, std::string_view text);
 Applied set_quota_per_user(Config& config, std::string_view text);
 Applied add_tcp_peer_ports(Config& config, std::string_view text);
 Applied set_quota_total(Config& config, std::string_view text);

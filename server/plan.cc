@@ -372,6 +372,9 @@ void Planner::choose_workers() {
 }
 
 void Planner::warn_of_open_doors() {
+  if (config().logging.syslog && !config().logging.file.empty()) {
+    notice("--log-file {} stays as it is: --syslog takes the log", config().logging.file);
+  }
   for (const Family family : {Family::kIPv4, Family::kIPv6}) {
     const IpAddress loopback = IpAddress::loopback(family);
     const auto opens = [&](const IpRange& range) { return range.contains(loopback); };

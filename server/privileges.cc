@@ -52,6 +52,7 @@ Expected<void> failed(std::string_view step, const SystemUser& user) {
 }
 
 Expected<void> become(const SystemUser& user) {
+  log::give_file_to(user.uid, user.gid);
   if (::setgroups(0, nullptr) != 0) return failed("setgroups", user);
   if (::setresgid(user.gid, user.gid, user.gid) != 0) return failed("setresgid", user);
   if (::setresuid(user.uid, user.uid, user.uid) != 0) return failed("setresuid", user);

@@ -111,11 +111,14 @@ JSON with comments, one object whose keys are names of options, or the turnserve
 .I /var/lib/turnpike
 Where generated secrets are kept, unless \fB\-\-state\-dir\fR says otherwise.
 .SH SIGNALS
-SIGTERM and SIGINT end the server.
+SIGTERM and SIGINT end the server, SIGHUP opens the log file anew, SIGUSR1 logs a line of counters.
 .SH EXIT STATUS
 .TP
 .B 0
 ended by a signal, or what was asked was printed
+.TP
+.B 1
+the doctor has found a problem
 .TP
 .B 2
 a mistake in the options or in a file of options

@@ -42,7 +42,10 @@ Watches watch_signals(Runtime& runtime) {
       runtime.request_stop();
     });
   }
-  on(SIGHUP, [] { log::info("SIGHUP: nothing is reloaded; restart to apply a configuration"); });
+  on(SIGHUP, [] {
+    log::reopen();
+    log::info("SIGHUP: the log file is opened anew; restart to apply a configuration");
+  });
   on(SIGUSR1, [&runtime] { log::info("SIGUSR1: {}", runtime.summary()); });
   on(SIGUSR2, [] { log::info("SIGUSR2: certificates are read at start; restart to renew them"); });
   return watches;
@@ -67,6 +70,15 @@ void warn_of_unreadable_pages(const Plan& plan, const StaticFiles* files) {
 void say_ready() {
   std::fputs("ready\n", stderr);
   std::fflush(stderr);
+}
+
+// Into the log, and where whoever starts the server looks, if that is another place.
+int refuse(const Plan& plan, int code, const std::string& sentence) {
+  log::error("{}", sentence);
+  if (plan.config.logging.syslog || !plan.config.logging.file.empty()) {
+    std::fprintf(stderr, "turnpike: %s\n", sentence.c_str());
+  }
+  return code;
 }
 
 // The file of --pidfile for as long as the server runs. As another user than root it may not be
@@ -101,14 +113,10 @@ int run(const Plan& plan) {
   set_hash_seed(random.u64());
 
   auto runtime = Runtime::bind(plan);
-  if (!runtime) {
-    log::error("{}", runtime.error().message);
-    return runtime.error().code;
-  }
+  if (!runtime) return refuse(plan, runtime.error().code, runtime.error().message);
   const PidFile pid_file(plan.config.pid_file);
   if (auto dropped = drop_privileges(plan); !dropped) {
-    log::error("{}", dropped.error().message);
-    return kExitPrivileges;
+    return refuse(plan, kExitPrivileges, dropped.error().message);
   }
   warn_of_unreadable_pages(plan, (*runtime)->files());
   {

@@ -20,12 +20,23 @@ constexpr std::array kCredentialsOptions = {
     SubcommandOption{"json", "", "One JSON object instead of text to read and to paste."},
 };
 
+constexpr std::array kDoctorOptions = {
+    SubcommandOption{"stun-server", "HOST[:PORT]",
+                     "Ask this server how the relay addresses are seen outside, and compare."},
+    SubcommandOption{"json", "", "One JSON object instead of text to read."},
+};
+
 constexpr std::array kSubcommands = {
     Subcommand{Kind::kServe, "serve", "Relay and signal; the same as no word at all.", {}},
     Subcommand{Kind::kCredentials, "credentials",
                "Print time-limited credentials, signed with the server's shared secret: username "
                "and password, iceServers to paste, and lines to try them with.",
                kCredentialsOptions},
+    Subcommand{
+        Kind::kDoctor, "doctor",
+        "Look at ports, addresses, the certificate and this machine as the configuration "
+        "needs them, and say what mends what is wrong. Ends with 1 where there is a problem.",
+        kDoctorOptions},
 };
 
 const Subcommand* find_subcommand(std::string_view name) {

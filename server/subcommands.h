@@ -23,7 +23,7 @@ struct SubcommandOption {
 };
 
 struct Subcommand {
-  enum class Kind : std::uint8_t { kServe, kCredentials };
+  enum class Kind : std::uint8_t { kServe, kCredentials, kDoctor };
   Kind kind = Kind::kServe;
   std::string_view name;
   std::string_view help;

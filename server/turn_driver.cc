@@ -34,6 +34,20 @@ std::string_view reason(turn::Event::Ending ending) {
   return "ended";
 }
 
+std::string_view to_word(turn::Transport transport) {
+  switch (transport) {
+    case turn::Transport::kUdp:
+      return "udp";
+    case turn::Transport::kTcp:
+      return "tcp";
+    case turn::Transport::kTls:
+      return "tls";
+    case turn::Transport::kDtls:
+      break;
+  }
+  return "dtls";
+}
+
 }  // namespace
 
 TurnDriver::TurnDriver(RelayRange range, const Wiring& wiring)
@@ -222,6 +236,7 @@ void TurnDriver::report(const turn::Event& event) {
   } else if (event.path->transport == turn::Transport::kDtls) {
     dtls_->on_allocation(event.path->stream, now_has);
   }
+  if (event.kind == Kind::kAllocationEnded && wiring_.log_allocations) return log_end(event);
   if (!log::enabled(log::Level::kDebug)) return;
   if (created) {
     log::debug("allocation {} for {} at {}", event.relayed.to_string(), event.username,
@@ -233,6 +248,27 @@ void TurnDriver::report(const turn::Event& event) {
     log::debug("allocation {} of {} {}", event.relayed.to_string(), event.username,
                reason(event.ending));
   }
+}
+
+// The line of --log-allocations. Its names are documented (docs/operations.md): programs read them.
+void TurnDriver::log_end(const turn::Event& event) const {
+  const Duration lasted = wiring_.loop.tick().mono - event.begun;
+  const auto& up = event.traffic[static_cast<std::size_t>(turn::Direction::kToPeer)];
+  const auto& down = event.traffic[static_cast<std::size_t>(turn::Direction::kToClient)];
+  const std::string relayed = event.relayed.to_string();
+  const std::string client = event.path->remote.to_string();
+  log::event(log::Level::kInfo, "allocation ended",
+             {{"event", "allocation_ended"},
+              {"user", event.username},
+              {"client", client},
+              {"transport", to_word(event.path->transport)},
+              {"relayed", relayed},
+              {"seconds", std::chrono::duration<double>(lasted).count()},
+              {"packets_to_peers", up.packets},
+              {"bytes_to_peers", up.bytes},
+              {"packets_to_client", down.packets},
+              {"bytes_to_client", down.bytes},
+              {"reason", reason(event.ending)}});
 }
 
 }  // namespace turnpike::server

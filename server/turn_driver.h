@@ -12,6 +12,7 @@
 
 #include "base/counters.h"
 #include "base/random.h"
+#include "net/loop.h"
 #include "net/stream.h"
 #include "net/tx_batch.h"
 #include "net/udp_socket.h"
@@ -85,6 +86,8 @@ class TurnDriver final : public turn::Sink {
     SharedReservations& reservations;
     ShortCuts& short_cuts;
     Random& random;
+    net::Loop& loop;
+    bool log_allocations = false;
   };
 
   TurnDriver(RelayRange range, const Wiring& wiring);
@@ -121,6 +124,7 @@ class TurnDriver final : public turn::Sink {
   static constexpr std::uint32_t kScannedBinds = 256;
 
   const IpAddress* next_ip(Family family);
+  void log_end(const turn::Event& event) const;
   void to_stream(const turn::Path& path, const turn::Parts& parts);
   OpenResult open_on(const IpAddress& ip, const turn::RelayWish& wish);
   // nullopt: that port is taken, draw another.

@@ -169,7 +169,9 @@ Expected<void> Reader::take_known(Line& line, const CoturnKey& key) {
   }
   const auto translated = key.translate(line.value);
   if (!translated) return refuse(translated.error().message);
-  for (const std::string& value : translated->values) give(line, key.option, value);
+  for (const std::string& value : translated->values) {
+    give(line, translated->option.empty() ? key.option : translated->option, value);
+  }
   if (!translated->remark.empty()) {
     source_.warnings.push_back(fmt::format("{}: {}", place(line), translated->remark));
   }

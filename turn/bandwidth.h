@@ -13,6 +13,12 @@ namespace turnpike::turn {
 enum class Direction : std::uint8_t { kToPeer, kToClient };
 inline constexpr std::size_t kDirections = 2;
 
+// What was relayed in one direction.
+struct Traffic {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;  // of payload
+};
+
 // A token bucket in its virtual scheduling form: one number, the time until which what was taken is
 // paid for. It may run ahead by kAhead, and a datagram may take it further, so that none is too
 // large to pass.

@@ -196,7 +196,7 @@ class Server::Core {
   void relay_to_peer(Tick now, const Path& path, const Address& peer, const Run& payloads,
                      Sink& sink);
   struct PeerToClient {
-    const Allocation& allocation;
+    Allocation& allocation;
     const Permission& permission;
     const Channel* channel;  // null: Data indications
     const Address& peer;
@@ -206,6 +206,20 @@ class Server::Core {
   // relaying.cc: the limits of bandwidth; false, and counted, when the run must be dropped
   bool may_relay(Allocation& allocation, Direction direction, const Run& run, MonoTime now) {
     return !metered_ || is_within_bandwidth(allocation, direction, run, now);
+  }
+  void count_to_peer(Allocation& allocation, const Run& run) {
+    statistics_.client_packets_relayed.add(run.count);
+    statistics_.client_bytes_relayed.add(run.total_bytes());
+    add(allocation.traffic[static_cast<std::size_t>(Direction::kToPeer)], run);
+  }
+  void count_to_client(Allocation& allocation, const Run& run) {
+    statistics_.peer_packets_relayed.add(run.count);
+    statistics_.peer_bytes_relayed.add(run.total_bytes());
+    add(allocation.traffic[static_cast<std::size_t>(Direction::kToClient)], run);
+  }
+  static void add(Traffic& traffic, const Run& run) {
+    traffic.packets += run.count;
+    traffic.bytes += run.total_bytes();
   }
   bool is_within_bandwidth(Allocation& allocation, Direction direction, const Run& run,
                            MonoTime now);

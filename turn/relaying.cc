@@ -139,8 +139,7 @@ std::uint32_t Server::Core::relay_channel_data(Tick now, const Path& path, const
     return count;
   }
   if (!may_relay(*allocation, Direction::kToPeer, train.payloads, now.mono)) return count;
-  statistics_.client_packets_relayed.add(count);
-  statistics_.client_bytes_relayed.add(train.payloads.total_bytes());
+  count_to_peer(*allocation, train.payloads);
   sink.to_peer(allocation->leg(channel->peer.family())->relay, channel->peer, train.payloads);
   return count;
 }
@@ -194,8 +193,7 @@ void Server::Core::relay_to_peer(Tick now, const Path& path, const Address& peer
     return statistics_.dropped_dead_relay.add(payloads.count);
   }
   if (!may_relay(*allocation, Direction::kToPeer, payloads, now.mono)) return;
-  statistics_.client_packets_relayed.add(payloads.count);
-  statistics_.client_bytes_relayed.add(payloads.total_bytes());
+  count_to_peer(*allocation, payloads);
   sink.to_peer(allocation->leg(local.family())->relay, local, payloads);
 }
 
@@ -242,8 +240,7 @@ void Server::Core::send_to_client(const PeerToClient& way, const Run& run, Sink&
     parts.pad = static_cast<std::uint8_t>(padding_to_four(size));
     sink.to_client(way.allocation.path, parts);
   }
-  statistics_.peer_packets_relayed.add(run.count);
-  statistics_.peer_bytes_relayed.add(run.total_bytes());
+  count_to_client(way.allocation, run);
 }
 
 // An allocation that has used up its own share takes nothing of the server's.

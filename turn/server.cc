@@ -300,6 +300,8 @@ void Server::Core::end(Tick now, Allocation& allocation, Event::Ending ending, S
   event.path = &allocation.path;
   event.relayed = allocation.first.external;
   event.username = allocation.holder->name;
+  event.begun = allocation.began;
+  event.traffic = allocation.traffic;
   sink.report(event);
   statistics_.durations.observe(now.mono - allocation.began);
   bury(allocation);

@@ -3,6 +3,7 @@
 // back into the server. Views are borrowed for the call only.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -10,7 +11,9 @@
 #include "base/bytes.h"
 #include "base/expected.h"
 #include "base/run.h"
+#include "base/time.h"
 #include "stun/attributes.h"
+#include "turn/bandwidth.h"
 #include "turn/path.h"
 #include "turn/quota.h"
 
@@ -101,6 +104,8 @@ struct Event {
   const Path* path = nullptr;
   Address relayed;            // as the client was told
   std::string_view username;  // the name part; empty before authentication
+  MonoTime begun;             // the allocation, and what it has relayed by Direction
+  std::array<Traffic, kDirections> traffic;
 };
 
 class Sink {

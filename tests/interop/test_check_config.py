@@ -80,6 +80,11 @@ class CheckConfig(unittest.TestCase):
                          r"error .*--external-ip")
         self.assertIn("No such file", self.checked(2, "--static", self.path("none")))
 
+    def test_a_log_file_that_cannot_be(self):
+        self.assertRegex(self.checked(0, "--log-file", self.path("none/log")),
+                         r"warning +--log-file .*No such file")
+        self.assertNotIn("--log-file", self.checked(0, "--log-file", self.path("log")))
+
     def test_a_key_that_does_not_fit(self):
         cert, _ = certificate(self.folder)
         os.mkdir(self.path("other"))
@@ -140,6 +145,14 @@ class WhatIsMadeFromTheTable(unittest.TestCase):
         names, files = done.stdout.splitlines()
         self.assertEqual(names, "--listening-port")
         self.assertIn("/etc/passwd", files)
+
+    def test_bash_completes_commands_and_their_options(self):
+        script = (f". {SHARE}/turnpike.bash; COMP_WORDS=(turnpike cred); COMP_CWORD=1; "
+                  "_turnpike; echo \"${COMPREPLY[@]}\"; COMP_WORDS=(turnpike credentials --tt); "
+                  "COMP_CWORD=2; _turnpike; echo \"${COMPREPLY[@]}\"")
+        done = subprocess.run(["bash", "-euc", script], text=True, capture_output=True, timeout=60,
+                              check=True)
+        self.assertEqual(done.stdout.splitlines(), ["credentials", "--ttl"])
 
     @unittest.skipUnless(shutil.which("zsh"), "needs zsh")
     def test_zsh_understands_its_file(self):

@@ -166,7 +166,7 @@ class FilesThatPeopleHave(Folder):
     def test_the_one_of_debian_is_loaded(self):
         checked = run("--config", DEBIAN_FILE, "--check-config")
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
-        self.assertRegex(checked.stdout, r"warning +no effect here: syslog in ")
+        self.assertIn(" 0 errors, ", checked.stdout)
 
     @unittest.skipUnless(os.path.exists(DEBIAN_FILE), "needs Debian's package coturn")
     def test_every_key_that_debian_documents_is_known(self):
