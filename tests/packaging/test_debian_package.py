@@ -22,7 +22,7 @@ CONFIG = "/etc/turnpike/turnpike.json"
 def package(folder, version):
     done = subprocess.run([os.path.join(ROOT, "tools/package"), "--built", BUILT, "--version",
                            version, "--output", folder], capture_output=True, text=True,
-                          timeout=300, check=False, stdin=subprocess.DEVNULL)
+                          timeout=900, check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise AssertionError(done.stdout + done.stderr)
     return done.stdout.strip().splitlines()[-1]
@@ -47,7 +47,7 @@ class DebianPackage(unittest.TestCase):
 
     def test_lintian_has_nothing_to_say(self):
         run = subprocess.run(["lintian", "--allow-root", "--fail-on=error,warning", Packages.first],
-                             capture_output=True, text=True, timeout=300, check=False)
+                             capture_output=True, text=True, timeout=600, check=False)
         self.assertEqual((run.returncode, run.stdout), (0, ""), run.stderr)
 
     def test_it_says_what_it_needs_and_what_it_is(self):

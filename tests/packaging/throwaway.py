@@ -71,7 +71,7 @@ class Machine:
     def run(self, script, given="", good=True):
         """What a shell script prints there; fails unless it ends well."""
         done = subprocess.run(self.command(["sh", "-ec", script]), input=given, text=True,
-                              capture_output=True, timeout=120, check=False)
+                              capture_output=True, timeout=600, check=False)
         if good and done.returncode != 0:
             raise AssertionError(f"{script}\n{done.stdout}{done.stderr}")
         return done.stdout + done.stderr
