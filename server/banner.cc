@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "server/options.h"
+#include "signaling/echo_desk.h"
 
 namespace turnpike::server {
 namespace {
@@ -110,6 +111,7 @@ std::string banner_text(const Plan& plan, const BoundAddresses& bound, const Ban
   text += '\n';
   add("rooms", rooms_line(plan));
   add("call room", facts.call_room);
+  if (!facts.echo_room.empty()) add("echo room", facts.echo_room);
   add("start page", start_page(facts));
   add("API", api_line(plan, facts.public_url));
   if (plan.config.open_rooms) text += kOpenRoomsWarning;
@@ -126,7 +128,8 @@ void print_banner(const Plan& plan, const BoundAddresses& bound, const signaling
   SystemRandom random;
   const BannerFacts facts{service.example_ice_servers(now),
                           service.room_link(room_name(random), now),
-                          signaling_settings(plan, bound).public_url};
+                          signaling_settings(plan, bound).public_url,
+                          bound.echo.empty() ? "" : service.room_link(signaling::kEchoRoom, now)};
   const std::string text =
       banner_text(plan, bound, facts, is_terminal() ? Emphasis::kBold : Emphasis::kPlain);
   std::fwrite(text.data(), 1, text.size(), stdout);

@@ -17,6 +17,7 @@ struct BoundAddresses {
   std::vector<Address> udp;
   std::vector<Plan::TcpPort> tcp;
   std::vector<Address> dtls;
+  std::vector<Address> echo = {};  // the sockets of the echo endpoint; empty: there is none
 };
 
 void print_banner(const Plan& plan, const BoundAddresses& bound, const signaling::Service& service,
@@ -28,6 +29,7 @@ struct BannerFacts {
   std::string ice_servers;  // JSON
   std::string call_room;    // "http://192.0.2.1:3478/call/quiet-otter-42#k=..."
   std::string public_url;
+  std::string echo_room = {};  // likewise; "": there is none
 };
 std::string banner_text(const Plan& plan, const BoundAddresses& bound, const BannerFacts& facts,
                         Emphasis emphasis);

@@ -37,6 +37,7 @@ class EchoDoor final : private net::UdpListener::Receiver, private EchoEndpoint:
   ~EchoDoor() override;
 
   signaling::EchoDesk& desk() { return endpoint_; }
+  const EchoEndpoint& endpoint() const { return endpoint_; }
   const std::vector<std::unique_ptr<net::UdpListener>>& sockets() const { return sockets_; }
   void start();
   void shut_down();

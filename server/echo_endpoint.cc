@@ -65,13 +65,17 @@ EchoEndpoint::EchoEndpoint(Limits limits, std::vector<Address> addresses, Parts 
 
 EchoEndpoint::~EchoEndpoint() = default;
 
-std::optional<std::string_view> EchoEndpoint::refusal(const IpAddress& source) const {
-  if (guests_.size() >= limits_.guests) return "every echo is taken: try again in a few minutes";
+std::optional<std::string_view> EchoEndpoint::refusal(const IpAddress& source) {
+  if (guests_.size() >= limits_.guests) {
+    ++statistics_.refused_full;
+    return "every echo is taken: try again in a few minutes";
+  }
   if (source.is_loopback()) return std::nullopt;
   const auto from_there = std::count_if(guests_.begin(), guests_.end(), [&](const auto& entry) {
     return source_prefix(entry.second->source) == source_prefix(source);
   });
   if (from_there < static_cast<std::ptrdiff_t>(kMaxPerSource)) return std::nullopt;
+  ++statistics_.refused_per_source;
   return "your address has as many echoes as one may have";
 }
 
@@ -79,6 +83,7 @@ void EchoEndpoint::on_guest(Tick now, Guest guest, const IpAddress& source) {
   const bool is_new =
       guests_.emplace(guest, std::make_unique<Seat>(*this, now, guest, source)).second;
   CHECK(is_new);
+  ++statistics_.guests;
 }
 
 EchoEndpoint::Seat* EchoEndpoint::seat_of(Guest guest) {
@@ -135,6 +140,7 @@ void EchoEndpoint::on_time(Tick now) {
     if (seat->session.is_over()) over.push_back(guest);
   }
   for (const Guest guest : over) {
+    ++statistics_.timed_out;
     words_.push_back({guest, {}, true});
     guests_.erase(guest);
   }

@@ -55,7 +55,7 @@ class EchoEndpoint final : public signaling::EchoDesk {
   ~EchoEndpoint() override;
 
   // EchoDesk
-  std::optional<std::string_view> refusal(const IpAddress& source) const override;
+  std::optional<std::string_view> refusal(const IpAddress& source) override;
   void on_guest(Tick now, Guest guest, const IpAddress& source) override;
   void on_message(Tick now, Guest guest, std::string_view data) override;
   void on_gone(Tick now, Guest guest) override;
@@ -69,6 +69,14 @@ class EchoEndpoint final : public signaling::EchoDesk {
   void close_all(Tick now);
 
   std::size_t guest_count() const { return guests_.size(); }
+  // Since the start.
+  struct Statistics {
+    std::uint64_t guests = 0;
+    std::uint64_t refused_full = 0;        // every echo was taken
+    std::uint64_t refused_per_source = 0;  // the address had as many as one may have
+    std::uint64_t timed_out = 0;           // guests whose time was over
+  };
+  const Statistics& statistics() const { return statistics_; }
 
  private:
   struct Seat;
@@ -89,6 +97,7 @@ class EchoEndpoint final : public signaling::EchoDesk {
   std::unordered_map<std::string, Seat*> by_fragment_;  // at most one for each guest
   std::unordered_map<Path, Seat*, PathHash> by_path_;   // at most EchoSession::kMaxPaths
   std::deque<Word> words_;
+  Statistics statistics_;
   std::unordered_map<Guest, std::unique_ptr<Seat>> guests_;
 };
 

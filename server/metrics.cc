@@ -277,6 +277,19 @@ void tell_signaling(PrometheusText& text, const signaling::Service& service) {
              std::uint64_t{audit.members});
 }
 
+// Without an echo there are no such lines, so that an alert on their absence is possible.
+void tell_echo(PrometheusText& text, const EchoEndpoint* echo) {
+  if (echo == nullptr) return;
+  text.gauge("turnpike_echo_active", "Guests of the echo endpoint.",
+             std::uint64_t{echo->guest_count()});
+  const EchoEndpoint::Statistics& counts = echo->statistics();
+  text.counter("turnpike_echo_guests_total", "Guests that were let in.", counts.guests);
+  text.counter("turnpike_echo_timed_out_total", "Guests whose time was over.", counts.timed_out);
+  text.family("turnpike_echo_refused_total", Kind::kCounter, "Guests that were not let in.");
+  text.sample({{"reason", "full"}}, counts.refused_full);
+  text.sample({{"reason", "per_address"}}, counts.refused_per_source);
+}
+
 }  // namespace
 
 std::string metrics_text(const MetricsSources& sources) {
@@ -290,6 +303,7 @@ std::string metrics_text(const MetricsSources& sources) {
   tell_relaying(text, sources.workers);
   tell_connections(text, sources.workers);
   tell_signaling(text, sources.service);
+  tell_echo(text, sources.echo);
   return text.take();
 }
 

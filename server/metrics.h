@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "server/echo_endpoint.h"
 #include "server/plan.h"
 #include "server/shared_relays.h"
 #include "server/worker.h"
@@ -20,6 +21,7 @@ struct MetricsSources {
   const std::vector<std::unique_ptr<Worker>>& workers;
   const SharedRelays& relays;
   const signaling::Service& service;
+  const EchoEndpoint* echo;  // nullptr: there is none
   WallTime started;
   bool ready = false;
 };

@@ -140,7 +140,10 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       stop_requested_(main_loop_, [this] { stop(); }) {
   echo_ = EchoDoor::open({plan_, main_loop_, relays_, random_});
   signaling::Settings settings = signaling_settings(plan_, bound_);
-  if (echo_) settings.echo = &echo_->desk();
+  if (echo_) {
+    settings.echo = &echo_->desk();
+    for (const auto& socket : echo_->sockets()) bound_.echo.push_back(socket->local());
+  }
   service_ = std::make_unique<signaling::Service>(
       std::move(settings), random_,
       [this](std::string_view name, WallTime until) { revoke(name, until); });
@@ -184,7 +187,8 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
 void Runtime::open_metrics(std::unique_ptr<net::TcpListener> listener) {
   const auto sources = [this] {
     const bool ready = health().stuck.empty() && health().not_ready.empty();
-    return MetricsSources{plan_, workers_, relays_, *service_, started_, ready};
+    const EchoEndpoint* echo = echo_ ? &echo_->endpoint() : nullptr;
+    return MetricsSources{plan_, workers_, relays_, *service_, echo, started_, ready};
   };
   metrics_ = std::make_unique<MetricsPort>(
       main_loop_, std::move(listener), plan_.config.metrics_token,

@@ -73,7 +73,7 @@ class Runtime {
   signaling::Health health() const;
 
   const Plan plan_;
-  const BoundAddresses bound_;
+  BoundAddresses bound_;
   const std::unique_ptr<StaticFiles> files_;
   SystemRandom random_;
   SharedRelays relays_;

@@ -26,8 +26,9 @@ class EchoDesk {
 
   virtual ~EchoDesk() = default;
 
-  // Why nobody from there can have an echo now: a constant sentence.
-  virtual std::optional<std::string_view> refusal(const IpAddress& source) const = 0;
+  // Asked once for each who wants in: why nobody from there can have an echo now, a constant
+  // sentence.
+  virtual std::optional<std::string_view> refusal(const IpAddress& source) = 0;
   // Right after refusal() had nothing to say. on_gone() ends it, unless the desk itself did.
   virtual void on_guest(Tick now, Guest guest, const IpAddress& source) = 0;
   // What the guest sent to its echo; JSON text, checked.

@@ -290,6 +290,7 @@ class Running(unittest.TestCase):
         self.assertEqual(labelled(banner, "TCP"), f"127.0.0.1:{port}")
         base = f"http://127.0.0.1:{port}"
         self.assertRegex(labelled(banner, "call room"), rf"^{base}/call/[a-z0-9-]+#k=\S+$")
+        self.assertRegex(labelled(banner, "echo room"), rf"^{base}/call/echo#k=\S+$")
         self.assertRegex(labelled(banner, "start page"), rf"^{base}/#k=\S+$")
         urls = [url for entry in ice_servers(banner) for url in entry["urls"]]
         self.assertEqual(urls, [f"stun:127.0.0.1:{port}", f"turn:127.0.0.1:{port}?transport=udp",

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import unittest
+import urllib.request
 from unittest import mock
 
 import av
@@ -15,7 +16,7 @@ from aioice import ice
 from aiortc import (RTCConfiguration, RTCIceServer, RTCPeerConnection,
                     RTCSessionDescription, VideoStreamTrack)
 from aiortc.contrib.media import MediaStreamTrack
-from server import Server
+from server import Server, free_port
 from turnclient import Refused, TurnClient
 
 USER, PASSWORD = "alice", "correct horse"
@@ -126,6 +127,13 @@ class Guest:
         return told
 
 
+def echo_metrics(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = [line for line in answer.read().decode().splitlines()
+                 if line.startswith("turnpike_echo_")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
 class Echo(unittest.IsolatedAsyncioTestCase):
     async def meet(self, port, change=lambda sdp: sdp, messages=True, **configuration):
         async with asyncio.timeout(SECONDS), Guest(port, **configuration) as guest:
@@ -187,11 +195,17 @@ class Echo(unittest.IsolatedAsyncioTestCase):
 
     async def test_places_and_time_are_limited(self):
         self.only_loopback()
-        with Server(*OPTIONS, "--echo-max", "1", "--echo-time", "5") as server:
+        metrics = free_port()
+        with Server(*OPTIONS, "--echo-max", "1", "--echo-time", "5", "--prometheus-port",
+                    str(metrics)) as server:
             async with asyncio.timeout(SECONDS), Guest(server.port) as first:
                 async with Guest(server.port) as second:
                     self.assertEqual(second.joined["code"], "room-full")
                     self.assertIn("try again", second.joined["message"])
+                told = echo_metrics(metrics)
+                self.assertEqual(told["turnpike_echo_active"], 1)
+                self.assertEqual(told['turnpike_echo_refused_total{reason="full"}'], 1)
+                self.assertEqual(told['turnpike_echo_refused_total{reason="per_address"}'], 0)
                 while True:
                     message = json.loads(await first.socket.recv())
                     if message["type"] == "member-left":
@@ -199,9 +213,15 @@ class Echo(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual(message["member"], "echo")
                 async with Guest(server.port) as third:
                     self.assertEqual(third.joined["members"][0]["id"], "echo")
+                told = echo_metrics(metrics)
+                self.assertEqual(told["turnpike_echo_guests_total"], 2)
+                self.assertEqual(told["turnpike_echo_timed_out_total"], 1)
 
     async def test_without_it_the_room_is_one_like_any_other(self):
-        with Server(*OPTIONS, "--no-echo") as server:
+        metrics = free_port()
+        with Server(*OPTIONS, "--no-echo", "--prometheus-port", str(metrics)) as server:
+            self.assertEqual(echo_metrics(metrics), {})
+            self.assertNotIn("echo room", server.banner())
             async with asyncio.timeout(SECONDS), Guest(server.port) as guest:
                 self.assertEqual(guest.joined["members"], [])
 

@@ -525,8 +525,9 @@ TEST(Banner, HasWhatAnOperatorNeeds) {
   const std::string text =
       banner_text(plan, bound_as_planned(plan),
                   {"[{\"urls\":[]}]", "http://203.0.113.1:3478/call/quiet-otter-42#k=abc",
-                   "http://203.0.113.1:3478"},
+                   "http://203.0.113.1:3478", "http://203.0.113.1:3478/call/echo#k=abc"},
                   Emphasis::kPlain);
+  EXPECT_THAT(text, HasSubstr("\necho room   http://203.0.113.1:3478/call/echo#k=abc\n"));
   EXPECT_THAT(text, HasSubstr("UDP         127.0.0.1:3478  10.0.0.4:3478"));
   EXPECT_THAT(text, HasSubstr("TCP         0.0.0.0:3478  [::]:3478"));
   EXPECT_THAT(text, HasSubstr("HTTP        0.0.0.0:8080"));
@@ -548,6 +549,7 @@ TEST(Banner, SaysWhatRoomsAskOfThoseWhoEnter) {
   };
   Config config;
   EXPECT_THAT(rooms(config), HasSubstr("\nrooms       open to everyone"));
+  EXPECT_THAT(rooms(config), Not(HasSubstr("echo room")));  // for there is no echo
   config.room_passwords = {"hushhush"};
   EXPECT_THAT(rooms(config), HasSubstr("\nrooms       for holders of the room password\n"));
   config.room_jwt_keys = {std::string(32, 'q')};

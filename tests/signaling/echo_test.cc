@@ -10,7 +10,7 @@ namespace {
 
 class FakeDesk : public EchoDesk {
  public:
-  std::optional<std::string_view> refusal(const IpAddress& source) const override {
+  std::optional<std::string_view> refusal(const IpAddress& source) override {
     asked.push_back(source);
     return guests.size() >= places ? std::optional<std::string_view>("all places are taken")
                                    : std::nullopt;
