@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace turnpike::server {
 namespace {
 
@@ -15,6 +17,16 @@ TEST(PrometheusText, WritesFamiliesAndSamples) {
             "# HELP a_total All of them.\n# TYPE a_total counter\na_total 18446744073709551615\n"
             "# HELP b Some.\n# TYPE b gauge\nb{x=\"1\",y=\"two\"} 3\nb{x=\"2\"} 0.25\n");
   EXPECT_EQ(text.take(), "");
+}
+
+TEST(PrometheusText, WritesHistogramsWithWhatIsBelowEachBound) {
+  PrometheusText text;
+  const std::array<PrometheusText::Bucket, 3> buckets = {{{"1", 2}, {"60", 0}, {"+Inf", 3}}};
+  text.histogram("h_seconds", "Times.", buckets, 12.5);
+  EXPECT_EQ(text.take(),
+            "# HELP h_seconds Times.\n# TYPE h_seconds histogram\n"
+            "h_seconds_bucket{le=\"1\"} 2\nh_seconds_bucket{le=\"60\"} 2\n"
+            "h_seconds_bucket{le=\"+Inf\"} 5\nh_seconds_sum 12.5\nh_seconds_count 5\n");
 }
 
 TEST(PrometheusText, EscapesWhatALabelMayHold) {
