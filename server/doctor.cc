@@ -153,6 +153,13 @@ Diagnoses examine_addresses(const Plan& plan, const OutsideView& outside) {
     told.push_back(plan.turn->external.to_external(local));
     found.push_back(relay_address(local, told.back(), outside));
   }
+  // A private address beside one that can be reached is an offer that clients pass over.
+  const bool reachable = std::any_of(told.begin(), told.end(), [](const IpAddress& ip) {
+    return !is_private(ip) && !ip.is_loopback();
+  });
+  for (Diagnosis& one : found) {
+    if (reachable && !outside.server && one.state == State::kProblem) one.state = State::kWarning;
+  }
   found.push_back({State::kNote, "relay ports",
                    fmt::format("UDP {}-{} must be open in every firewall and security group on the "
                                "way, which only a client outside can prove",

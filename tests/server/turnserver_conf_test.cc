@@ -165,6 +165,25 @@ TEST_F(TurnserverConf, TransportsAndTheProcess) {
   EXPECT_THAT(refusal("no-udp\nno-tcp\n"), HasSubstr("no port for clients"));
 }
 
+TEST_F(TurnserverConf, TheLog) {
+  Config config = load("log-file=/var/log/turnserver.log\nsimple-log\nno-stdout-log\nverbose\n");
+  EXPECT_EQ(config.logging.file, "/var/log/turnserver.log");
+  EXPECT_TRUE(config.log_allocations);
+  EXPECT_EQ(config.logging.level, log::Level::kInfo);
+  EXPECT_FALSE(config.logging.syslog);
+  EXPECT_THAT(config.warnings, IsEmpty());
+  EXPECT_TRUE(load("syslog\n").logging.syslog);
+  EXPECT_TRUE(load("log-file=syslog\n").logging.syslog);
+  EXPECT_EQ(load("log-file=syslog\n").logging.file, "");
+  EXPECT_EQ(load("Verbose\n").logging.level, log::Level::kDebug);
+  EXPECT_EQ(load("log-min-level=WARNING\n").logging.level, log::Level::kWarning);
+  EXPECT_EQ(load("log-min-level=CONTROL\n").logging.level, log::Level::kInfo);
+  EXPECT_THAT(refusal("log-min-level=LOUD\n"), HasSubstr("expected debug"));
+  config = load("log-file=stdout\n");
+  EXPECT_EQ(config.logging.file, "");
+  EXPECT_THAT(config.warnings, ElementsAre(HasSubstr("standard error")));
+}
+
 TEST_F(TurnserverConf, NonceLifetimesThatDoNotExistHereAreTheNearestOnes) {
   EXPECT_EQ(load("stale-nonce=3600\n").nonce_seconds, 3600u);
   for (const auto& [text, seconds] :
