@@ -241,6 +241,11 @@ Listener::Listener(ssl_ctx_st* context, Random& random)
   CHECK(ignored_ != nullptr);
 }
 
+void Listener::use(ssl_ctx_st* context) {
+  context_ = context;
+  listening_.reset();
+}
+
 Listener::~Listener() { BIO_ADDR_free(ignored_); }
 
 std::unique_ptr<Association> Listener::on_datagram(MonoTime now, const Address& client,

@@ -124,6 +124,9 @@ class Listener {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
+  // Who begins from now on meets this context, which has been through require_cookies().
+  void use(ssl_ctx_st* context);
+
   // The association whose ClientHello carried a good cookie, not yet started and without an output
   // of its own (send_to()), else nullptr. What is sent meanwhile goes to `output`.
   std::unique_ptr<Association> on_datagram(MonoTime now, const Address& client, ByteView datagram,

@@ -57,6 +57,7 @@ Address local_address_of(int fd) {
   SocketAddress local;
   local.length = sizeof local.storage;
   if (syscalls().getsockname(fd, local.raw(), &local.length) != 0) return {};
+  if (local.raw()->sa_family == AF_UNIX) return {};
   return from_sockaddr(local.raw());
 }
 
@@ -64,6 +65,7 @@ Address remote_address_of(int fd) {
   SocketAddress remote;
   remote.length = sizeof remote.storage;
   if (syscalls().getpeername(fd, remote.raw(), &remote.length) != 0) return {};
+  if (remote.raw()->sa_family == AF_UNIX) return {};
   return from_sockaddr(remote.raw());
 }
 

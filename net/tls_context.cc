@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <span>
 #include <utility>
 
@@ -154,6 +155,31 @@ bool TlsContext::matches_host(std::string_view host) const {
   constexpr unsigned kFlags =
       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
   return X509_check_host(certificate, host.data(), host.size(), kFlags, nullptr) == 1;
+}
+
+WallTime TlsContext::expires() const {
+  std::tm end{};
+  const ASN1_TIME* time = X509_get0_notAfter(SSL_CTX_get0_certificate(context_));
+  if (ASN1_TIME_to_tm(time, &end) != 1) return {};
+  return WallTime{seconds(timegm(&end))};
+}
+
+bool TlsContext::is_same_certificate(const TlsContext& other) const {
+  if (X509_cmp(SSL_CTX_get0_certificate(context_), SSL_CTX_get0_certificate(other.context_)) != 0) {
+    return false;
+  }
+  STACK_OF(X509)* ours = nullptr;
+  STACK_OF(X509)* theirs = nullptr;
+  SSL_CTX_get0_chain_certs(context_, &ours);
+  SSL_CTX_get0_chain_certs(other.context_, &theirs);
+  const auto count = [](STACK_OF(X509) * chain) {
+    return chain == nullptr ? 0 : sk_X509_num(chain);
+  };
+  if (count(ours) != count(theirs)) return false;
+  for (int i = 0; i < count(ours); ++i) {
+    if (X509_cmp(sk_X509_value(ours, i), sk_X509_value(theirs, i)) != 0) return false;
+  }
+  return true;
 }
 
 std::vector<std::string> TlsContext::host_names() const {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/expected.h"
+#include "base/time.h"
 
 struct ssl_ctx_st;
 
@@ -36,6 +37,10 @@ class TlsContext {
   bool matches_host(std::string_view host) const;
   // SAN DNS names, in order.
   std::vector<std::string> host_names() const;
+  // When the certificate itself ends.
+  WallTime expires() const;
+  // Whether it is the same certificate with the same chain.
+  bool is_same_certificate(const TlsContext& other) const;
   ssl_ctx_st* raw() const { return context_; }
 
  private:

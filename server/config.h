@@ -30,6 +30,7 @@ inline constexpr std::uint16_t kDefaultMetricsPort = 9641;  // as coturn's expor
 struct ExternalIp {
   IpAddress external;
   std::optional<IpAddress> local;  // without it: the only relay address of that family
+  bool operator==(const ExternalIp&) const = default;
 };
 
 // Whom "--external-ip auto:HOST[:PORT]" asks.
@@ -37,6 +38,7 @@ struct StunServer {
   std::string host;  // a name, or an address without brackets
   std::uint16_t port = 3478;
   std::string to_string() const;  // implemented in option_values.cc
+  bool operator==(const StunServer&) const = default;
 };
 inline constexpr std::size_t kMaxStunServers = 4;
 
@@ -112,11 +114,13 @@ struct Config {
   // Where metrics are served: nullopt is kDefaultMetricsPort if nobody else has it; 0: nowhere.
   std::optional<std::uint16_t> metrics_port;
   IpAddress metrics_ip = IpAddress::v4(127, 0, 0, 1);
-  std::string metrics_token;      // asked of whoever reads them; empty: nothing is
-  std::uint32_t wake_rest = 125;  // microseconds; 0: never
-  std::string proc_user;          // whom root becomes; empty: the system user
-  std::string proc_group;         // empty: that user's own
+  std::string metrics_token;            // asked of whoever reads them; empty: nothing is
+  std::uint32_t wake_rest = 125;        // microseconds; 0: never
+  std::uint32_t drain_deadline = 3600;  // seconds; 0: none
+  std::string proc_user;                // whom root becomes; empty: the system user
+  std::string proc_group;               // empty: that user's own
   std::string pid_file;
+  std::string admin_socket;  // empty: in RUNTIME_DIRECTORY, if that is set
   log::Settings logging;
   bool log_allocations = false;  // one line for each, when it ends
   std::string static_dir;

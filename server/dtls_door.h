@@ -94,6 +94,9 @@ class DtlsDoor final : public DtlsClients {
   DtlsDoor(ssl_ctx_st* context, Random& random, Owner& owner, const Limits& limits);
   ~DtlsDoor() override;
 
+  // Of sessions that begin from now on; the ones there are go on with theirs.
+  void use(ssl_ctx_st* context) { listener_.use(context); }
+
   // `path` is the listener's, with the sender as remote.
   void on_datagrams(Tick now, const turn::Path& path, const Run& run);
   void on_time(Tick now);

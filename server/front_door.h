@@ -88,6 +88,9 @@ class FrontDoor final : public StreamDirectory {
   // Whose PROXY headers are believed (ports of kind kProxied); nobody's until then.
   void trust(std::vector<IpRange> proxies) { proxies_ = std::move(proxies); }
 
+  // Of connections that begin from now on. Only where there has been one from the start.
+  void use(const net::TlsContext& tls) { tls_ = &tls; }
+
   void accept(int fd, PortKind kind);
   // A connection that another worker has taken for TURN already.
   void adopt(net::Stream::Released released);
@@ -161,7 +164,7 @@ class FrontDoor final : public StreamDirectory {
   void make_room(Queue& queue, std::uint32_t limit);
 
   net::Loop& loop_;
-  const net::TlsContext* const tls_;
+  const net::TlsContext* tls_;
   Owner& owner_;
   const Limits limits_;
   std::vector<IpRange> proxies_;

@@ -31,6 +31,7 @@ struct HookUrl {
   std::string target = "/";
 
   std::string host_header() const;
+  bool operator==(const HookUrl&) const = default;
 };
 // http://host[:port][/path]; the Error says what is expected.
 Expected<HookUrl> parse_hook_url(std::string_view text);

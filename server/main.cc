@@ -5,12 +5,16 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "base/random.h"
 #include "server/check_config.h"
 #include "server/credentials_command.h"
+#include "server/ctl.h"
 #include "server/doctor_command.h"
 #include "server/options.h"
 #include "server/plan.h"
@@ -35,17 +39,46 @@ WallTime wall_now() {
       std::chrono::system_clock::now().time_since_epoch())};
 }
 
-int serve(Config config) {
+// The same sources once more: files are read anew, the command line is as it was given.
+Expected<Config> read_again(std::vector<std::string> arguments) {
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  auto again = read_options(static_cast<int>(arguments.size()), pointers.data(), environ);
+  if (!again) return unexpected(std::move(again.error()));
+  return std::move(again->config);
+}
+
+Expected<GeneratedSecrets, StartError> generate(const Config& config) {
   SystemRandom random;
-  const auto generated = generated_secrets(config, current_caller(), random);
+  auto made = generated_secrets(config, current_caller(), random);
+  if (!made) return unexpected(StartError{kExitState, std::move(made.error().message)});
+  return std::move(*made);
+}
+
+// What was generated stays; another user than the one who started it may not even read it.
+Expected<GeneratedSecrets, StartError> generate_more(const GeneratedSecrets& known,
+                                                     const Config& config) {
+  const bool enough = (!config.shared_secrets.empty() || !known.shared_secret.empty()) &&
+                      (!config.api_keys.empty() || !known.api_key.empty());
+  if (!enough) return generate(config);
+  return known;
+}
+
+int serve(Config config, const std::vector<std::string>& arguments) {
+  const auto generated = generate(config);
   if (!generated) return refuse(kExitState, generated.error().message);
-  const auto plan = make_plan(std::move(config), look_at_machine(), *generated);
+  const Origin origin{
+      [&arguments] { return read_again(arguments); },
+      [&generated](const Config& again) { return generate_more(*generated, again); },
+      look_at_machine()};
+  const auto plan = make_plan(std::move(config), origin.machine, *generated);
   if (!plan) return refuse(plan.error().code, plan.error().message);
   forbid_core_dumps();
   log::start(plan->config.logging);
   for (const std::string& warning : plan->config.warnings) log::warning("{}", warning);
   for (const std::string& notice : plan->notices) log::info("{}", notice);
-  const int code = run(*plan);
+  const int code = run(*plan, origin);
   log::stop();
   return code;
 }
@@ -67,8 +100,11 @@ int print_credentials(const SubcommandLine& line, Config config) {
 int main(int argc, char** argv) {
   // They must not kill the server while it starts, either; run() gives some of them a meaning.
   for (const int ignored : {SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) std::signal(ignored, SIG_IGN);
+  if (argc > 1 && std::string_view(argv[1]) == "ctl") return run_ctl({argv + 2, argv + argc});
   auto line = split_command_line(argc, argv);
   if (!line) return refuse(kExitUsage, line.error().message);
+  // With secrets that are about to be wiped from where every user of the machine could see them.
+  const std::vector<std::string> arguments(line->rest.begin(), line->rest.end());
   auto invocation = read_options(static_cast<int>(line->rest.size()), line->rest.data(), environ);
   const bool asks_doctor = line->subcommand->kind == Subcommand::Kind::kDoctor;
   if (asks_doctor && (!invocation || invocation->wish == Invocation::Wish::kServe)) {
@@ -99,5 +135,5 @@ int main(int argc, char** argv) {
     return print_credentials(*line, std::move(invocation->config));
   }
   if (auto warning = prepare_process()) invocation->config.notices.push_back(std::move(*warning));
-  return serve(std::move(invocation->config));
+  return serve(std::move(invocation->config), arguments);
 }

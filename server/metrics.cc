@@ -91,6 +91,14 @@ void tell_server(PrometheusText& text, const MetricsSources& sources) {
   text.gauge("turnpike_start_time_seconds", "When the server started, in seconds since 1970.",
              static_cast<std::uint64_t>(sources.started.since_epoch.count()));
   text.gauge("turnpike_ready", "1 when /readyz answers 200.", std::uint64_t{sources.ready});
+  text.gauge("turnpike_draining", "1 while nobody new is let in.", std::uint64_t{sources.draining});
+  if (sources.tls != nullptr) {
+    const auto names = sources.tls->host_names();
+    text.family("turnpike_tls_certificate_expiry_timestamp_seconds", Kind::kGauge,
+                "When the certificate ends, in seconds since 1970, by its first name.");
+    text.sample({{"name", names.empty() ? "" : names.front()}},
+                static_cast<std::uint64_t>(sources.tls->expires().since_epoch.count()));
+  }
   text.gauge("turnpike_workers", "Threads that relay.", std::uint64_t{sources.workers.size()});
 }
 
@@ -187,6 +195,10 @@ void tell_allocations(PrometheusText& text, const MetricsSources& sources) {
   }
   text.gauge("turnpike_turn_data_connections", "Live TCP connections to peers (RFC 6062).",
              relayed(workers, &turn::Statistics::data_connections));
+
+  text.gauge("turnpike_turn_quota_charged",
+             "Allocations, and ports reserved for one, that count for the quotas.",
+             std::uint64_t{sources.charged});
 
   std::uint64_t used = 0;
   for (const IpAddress& ip : sources.plan.relay_ips) used += sources.relays.live_on(ip);

@@ -22,8 +22,11 @@ struct MetricsSources {
   const SharedRelays& relays;
   const signaling::Service& service;
   const EchoEndpoint* echo;  // nullptr: there is none
+  std::uint32_t charged;       // SharedQuota::total()
+  const net::TlsContext* tls;  // nullptr: no TLS
   WallTime started;
   bool ready = false;
+  bool draining = false;
 };
 
 // Our names (docs/operations.md).

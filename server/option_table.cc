@@ -347,6 +347,14 @@ constexpr std::array kOptions = {
            "How long a thread that many packets wake one by one may let them gather, which saves "
            "CPU time and delays them by so much; never while they are rare. 0 = never.",
            set_number<&Config::wake_rest, 0, kMaxWakeRest>},
+    Option{"drain-deadline", "SECONDS", kProcess, kOnce, kPublic, "drain-deadline", "3600",
+           "How long clients may stay after SIGUSR1, which lets nobody new in; then, or as soon as "
+           "nobody is left, the server ends. 0 = as long as they like.",
+           set_number<&Config::drain_deadline, 0, kMaxDrain>},
+    Option{"admin-socket", "PATH", kProcess, kOnce, kPublic, "admin-socket",
+           "turnpike.sock in systemd's RUNTIME_DIRECTORY, if there is one",
+           "UNIX socket that turnpike ctl asks. Only the server's user and root may.",
+           set_path<&Config::admin_socket>},
     Option{"proc-user", "NAME", kProcess, kOnce, kPublic, "proc-user",
            "turnpike, else nobody",
            "User to continue as when started as root, once ports are bound and files are read.",

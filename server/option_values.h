@@ -20,6 +20,7 @@ inline constexpr std::uint32_t kMaxQuota = 1'000'000;
 inline constexpr std::uint32_t kMaxPeers = 4096;  // permissions or channels of one allocation
 inline constexpr std::uint64_t kMaxBytesPerSecond = 1'000'000'000'000;
 inline constexpr std::uint32_t kMaxLifetime = 86400;
+inline constexpr std::uint32_t kMaxDrain = 7 * 86400;
 inline constexpr std::uint32_t kMaxRatePerSecond = 1'000'000;
 // RFC 8489 section 14.3.
 inline constexpr std::size_t kMaxUserName = 508;

@@ -40,8 +40,9 @@ void add_once(std::vector<T>& list, const T& value) {
 // Takes the decisions in the order in which they depend on each other.
 class Planner {
  public:
-  Planner(Config config, const Machine& machine, const GeneratedSecrets& generated)
-      : machine_(machine), generated_(generated) {
+  Planner(Config config, const Machine& machine, const GeneratedSecrets& generated,
+          const Plan* running)
+      : machine_(machine), generated_(generated), running_(running) {
     plan_.notices = std::move(config.notices);
     plan_.config = std::move(config);
   }
@@ -82,6 +83,7 @@ class Planner {
 
   const Machine& machine_;
   const GeneratedSecrets& generated_;
+  const Plan* const running_;  // nullptr: this is the start
   Plan plan_;
   std::vector<turn::ExternalAddresses::Mapping> mappings_;
   std::vector<std::array<IpAddress, 2>> discovery_ips_;
@@ -266,6 +268,13 @@ std::vector<IpAddress> Planner::external_locals(Family family) const {
 }
 
 Step Planner::choose_external_addresses() {
+  if (running_ != nullptr) {
+    for (const IpAddress& ip : running_->relay_ips) {
+      const IpAddress external = running_->turn->external.to_external(ip);
+      if (external != ip) mappings_.push_back({external, ip});
+    }
+    return {};
+  }
   std::vector<IpAddress> own;
   for (const net::InterfaceAddress& address : machine_.interfaces) add_once(own, address.ip);
   auto found = map_external_addresses(
@@ -445,6 +454,14 @@ void Planner::settle_turn() {
   };
   settings->unauthorized_replies_per_second = share(rate);
   settings->unauthorized_burst = share(2 * rate);
+  if (running_ != nullptr) {
+    const turn::Settings& before = *running_->turn;
+    settings->external = before.external;
+    settings->behavior = before.behavior;
+    settings->relay_ips = before.relay_ips;
+    settings->nonce_key = before.nonce_key;
+    settings->ticket_key = before.ticket_key;
+  }
   plan_.turn = std::move(settings);
 }
 
@@ -491,6 +508,9 @@ void Planner::settle_signaling() {
   signaling::Settings& settings = plan_.signaling;
   settings.version = std::string(version());
   settings.secret = shared_secrets().front();
+  for (const std::string& older : shared_secrets()) {
+    if (older != settings.secret) settings.older_secrets.push_back(older);
+  }
   settings.api_keys = config().api_keys;
   if (settings.api_keys.empty()) {
     settings.api_keys.push_back(generated_.api_key);
@@ -510,8 +530,8 @@ void Planner::settle_signaling() {
 }  // namespace
 
 Expected<Plan, StartError> make_plan(Config config, const Machine& machine,
-                                     const GeneratedSecrets& generated) {
-  return Planner(std::move(config), machine, generated).make();
+                                     const GeneratedSecrets& generated, const Plan* running) {
+  return Planner(std::move(config), machine, generated, running).make();
 }
 
 Machine look_at_machine() {

@@ -100,7 +100,10 @@ struct GeneratedSecrets {
   std::string api_key_file;  // where the operator finds it
 };
 
+// With a plan that is `running`: one for the same server, which keeps the addresses that were found
+// and the keys that were drawn for that one. Nobody is asked for external addresses again.
 Expected<Plan, StartError> make_plan(Config config, const Machine& machine,
-                                     const GeneratedSecrets& generated);
+                                     const GeneratedSecrets& generated,
+                                     const Plan* running = nullptr);
 
 }  // namespace turnpike::server

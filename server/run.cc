@@ -16,6 +16,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "server/administration.h"
+#include "server/life_cycle.h"
 #include "server/privileges.h"
 #include "server/runtime.h"
 #include "server/service_manager.h"
@@ -30,24 +32,19 @@ void ignore_harmless_signals() {
 
 using Watches = std::vector<std::unique_ptr<net::SignalWatch>>;
 
-Watches watch_signals(Runtime& runtime) {
+Watches watch_signals(Runtime& runtime, LifeCycle& life) {
   Watches watches;
   const auto on = [&](int signal, std::function<void()> arrived) {
     watches.push_back(
         std::make_unique<net::SignalWatch>(runtime.main_loop(), signal, std::move(arrived)));
   };
-  for (const int signal : {SIGTERM, SIGINT}) {
-    on(signal, [&runtime] {
-      log::info("shutting down");
-      runtime.request_stop();
-    });
-  }
-  on(SIGHUP, [] {
+  for (const int signal : {SIGTERM, SIGINT}) on(signal, [&life] { life.stop(); });
+  on(SIGHUP, [&life] {
     log::reopen();
-    log::info("SIGHUP: the log file is opened anew; restart to apply a configuration");
+    (void)life.reload();
   });
-  on(SIGUSR1, [&runtime] { log::info("SIGUSR1: {}", runtime.summary()); });
-  on(SIGUSR2, [] { log::info("SIGUSR2: certificates are read at start; restart to renew them"); });
+  on(SIGUSR1, [&life] { life.drain(); });
+  on(SIGUSR2, [&life] { (void)life.renew_certificate(); });
   return watches;
 }
 
@@ -107,30 +104,38 @@ class PidFile {
 
 }  // namespace
 
-int run(const Plan& plan) {
+int run(const Plan& plan, const Origin& origin) {
   ignore_harmless_signals();
   SystemRandom random;
   set_hash_seed(random.u64());
 
   auto runtime = Runtime::bind(plan);
   if (!runtime) return refuse(plan, runtime.error().code, runtime.error().message);
+  auto admin_socket = open_admin_socket(plan.config);
+  if (!admin_socket) {
+    return refuse(plan, kExitCannotListen, "--admin-socket: " + admin_socket.error().message);
+  }
   const PidFile pid_file(plan.config.pid_file);
   if (auto dropped = drop_privileges(plan); !dropped) {
     return refuse(plan, kExitPrivileges, dropped.error().message);
   }
   warn_of_unreadable_pages(plan, (*runtime)->files());
   {
-    const Watches watches = watch_signals(**runtime);
+    ServiceManager manager = ServiceManager::of_environment();
+    LifeCycle life(**runtime, plan, origin, manager);
+    const Watches watches = watch_signals(**runtime, life);
+    std::unique_ptr<AdminPort> admin;
+    if (*admin_socket) {
+      admin = std::make_unique<AdminPort>((*runtime)->main_loop(), std::move(*admin_socket),
+                                          admin_hooks(**runtime, life));
+      admin->start();
+    }
     print_banner(plan, (*runtime)->bound(), (*runtime)->service(),
                  (*runtime)->main_loop().tick().wall);
     say_ready();
-    ServiceManager manager = ServiceManager::of_environment();
     manager.ready("serving");
-    (*runtime)->on_pulse([&](const signaling::Health& health) {
-      if (health.stuck.empty()) manager.alive((*runtime)->main_loop().tick().mono);
-    });
+    (*runtime)->on_pulse([&life](const signaling::Health& health) { life.on_pulse(health); });
     (*runtime)->serve();
-    manager.stopping();
   }
   log::info("stopped: {}", (*runtime)->summary());
   return kExitOk;

@@ -3,10 +3,11 @@
 #pragma once
 
 #include "server/plan.h"
+#include "server/reload.h"
 
 namespace turnpike::server {
 
 // Answers the process's exit code (ExitCode). Every failure has been logged as one clear sentence.
-int run(const Plan& plan);
+int run(const Plan& plan, const Origin& origin);
 
 }  // namespace turnpike::server

@@ -134,9 +134,8 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       tcp_relays_(plan.config.tcp_relay ? std::make_unique<SharedRelays>(plan.relay_ips) : nullptr),
       reservations_(random_),
       quota_(plan.config.quota),
-      bandwidth_(plan.config.bps_capacity == 0
-                     ? nullptr
-                     : std::make_unique<SharedBandwidth>(plan.config.bps_capacity, plan.workers)),
+      bandwidth_(plan.config.bps_capacity, plan.workers),
+      tls_(plan.tls),
       stop_requested_(main_loop_, [this] { stop(); }) {
   echo_ = EchoDoor::open({plan_, main_loop_, relays_, random_});
   signaling::Settings settings = signaling_settings(plan_, bound_);
@@ -171,7 +170,7 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
     workers_.push_back(std::make_unique<Worker>(
         i, loop, std::move(sockets[i]),
         Worker::Shared{plan_, relays_, reservations_, quota_, random_, boxes_, tcp_relays_.get(),
-                       bandwidth_.get(), hook_cache_.get(), ask_hook, move_stream, move_datagrams,
+                       bandwidth_.pool(), hook_cache_.get(), ask_hook, move_stream, move_datagrams,
                        move_dtls},
         [this](std::unique_ptr<net::Stream> stream, ByteView unread) {
           take_http(std::move(stream), unread);
@@ -188,7 +187,8 @@ void Runtime::open_metrics(std::unique_ptr<net::TcpListener> listener) {
   const auto sources = [this] {
     const bool ready = health().stuck.empty() && health().not_ready.empty();
     const EchoEndpoint* echo = echo_ ? &echo_->endpoint() : nullptr;
-    return MetricsSources{plan_, workers_, relays_, *service_, echo, started_, ready};
+    return MetricsSources{plan_,          workers_,   relays_,  *service_, echo,
+                          quota_.total(), tls_.get(), started_, ready,     draining_};
   };
   metrics_ = std::make_unique<MetricsPort>(
       main_loop_, std::move(listener), plan_.config.metrics_token,
@@ -202,6 +202,7 @@ signaling::Health Runtime::health() const {
   if (const std::size_t stuck = pulse_->stuck(); stuck > 0) {
     health.stuck = fmt::format("{} of {} workers do not answer", stuck, workers_.size());
   }
+  if (draining_) health.not_ready = "draining";
   if (!serving_) health.not_ready = "shutting down";
   return health;
 }
@@ -221,6 +222,47 @@ void Runtime::serve() {
   main_loop_.run();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+}
+
+void Runtime::renew(const Plan& plan) {
+  quota_.set_limits(plan.config.quota);
+  bandwidth_.set_rate(plan.config.bps_capacity);
+  const RenewalOrder order{plan.turn, plan.turn_jwt, bandwidth_.pool(), plan.tls,
+                           plan.dtls_context};
+  for (const auto& worker : workers_) {
+    if (!worker->post(order)) log::warning("a worker is overloaded and keeps what it had");
+  }
+  tls_ = plan.tls;
+  service_->renew(signaling_settings(plan, bound_));
+}
+
+void Runtime::drain(std::optional<seconds> left) {
+  draining_ = true;
+  for (const auto& worker : workers_) {
+    if (!worker->post(DrainOrder{})) log::warning("a worker is overloaded and does not drain");
+  }
+  service_->drain(left);
+}
+
+std::size_t Runtime::ask_sessions(const SessionWish& wish,
+                                  const std::function<void(SessionPage)>& answer) {
+  std::size_t asked = 0;
+  for (const auto& worker : workers_) {
+    if (worker->post(ListOrder{wish, answer})) ++asked;
+  }
+  return asked;
+}
+
+std::size_t Runtime::ask_kick(const SessionId& id, std::function<void(bool ended)> answer) {
+  if (id.worker >= workers_.size()) return 0;
+  return workers_[id.worker]->post(KickOrder{id.allocation, std::move(answer)}) ? 1 : 0;
+}
+
+Live Runtime::live() const {
+  Live live;
+  for (const std::uint64_t count : allocations()) live.allocations += count;
+  live.conversations = service_->conversations();
+  return live;
 }
 
 void Runtime::request_stop() { stop_requested_.wake(); }

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "base/time.h"
 #include "net/loop.h"
 #include "server/banner.h"
+#include "server/drain.h"
 #include "server/echo_door.h"
 #include "server/hub_loop.h"
 #include "server/metrics_port.h"
@@ -50,6 +52,19 @@ class Runtime {
   // Any thread; also from the main loop's own callbacks.
   void request_stop();
 
+  // A plan that reload.h made: what of it can change, does. Main loop's thread.
+  void renew(const Plan& plan);
+  // From now on nobody new is let in; who is there stays. Main loop's thread.
+  void drain(std::optional<seconds> left);
+  Live live() const;
+
+  // --- for operators; main loop's thread ---
+  // Each worker's answer comes on its own thread; the numbers of workers that were asked.
+  std::size_t ask_sessions(const SessionWish& wish, const std::function<void(SessionPage)>& answer);
+  std::size_t ask_kick(const SessionId& id, std::function<void(bool ended)> answer);
+  signaling::Service& signaling() { return *service_; }
+  WallTime started() const { return started_; }
+
   // Said once each second from the main loop while serving, with what /healthz would answer.
   void on_pulse(std::function<void(const signaling::Health&)> report) {
     report_ = std::move(report);
@@ -80,7 +95,8 @@ class Runtime {
   std::unique_ptr<SharedRelays> tcp_relays_;  // nullptr without --tcp-relay
   SharedReservations reservations_;
   SharedQuota quota_;
-  std::unique_ptr<SharedBandwidth> bandwidth_;  // null: unlimited
+  SharedBandwidth bandwidth_;
+  std::shared_ptr<const net::TlsContext> tls_;  // as last renewed; null: no TLS
   std::unique_ptr<HookCache> hook_cache_;
   std::vector<std::unique_ptr<ParcelBox>> boxes_;      // of the workers
   std::atomic<std::uint64_t> connections_refused_{0};  // by a hub that is overloaded
@@ -98,6 +114,7 @@ class Runtime {
   std::function<void(const signaling::Health&)> report_;
   WallTime started_;
   bool serving_ = false;
+  bool draining_ = false;
   std::vector<std::thread> threads_;
 };
 

@@ -65,6 +65,10 @@ void ServiceManager::ready(std::string_view status) const {
   say(fmt::format("READY=1\nSTATUS={}", status));
 }
 
+void ServiceManager::status(std::string_view status) const {
+  say(fmt::format("STATUS={}", status));
+}
+
 void ServiceManager::reloading() const {
   say(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
 }

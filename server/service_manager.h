@@ -21,6 +21,8 @@ class ServiceManager {
 
   bool present() const { return fd_ >= 0; }
   void ready(std::string_view status) const;
+  // What `systemctl status` shows. A line of text.
+  void status(std::string_view status) const;
   void reloading() const;
   void stopping() const;
   // A sign of life; half of the watchdog's time at most may pass between two.

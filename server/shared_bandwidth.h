@@ -13,13 +13,18 @@ namespace turnpike::server {
 
 class SharedBandwidth final : public turn::BandwidthPool {
  public:
+  // 0 bytes a second: unlimited, and workers do not ask.
   SharedBandwidth(std::uint64_t bytes_per_second, std::uint32_t workers);
+
+  void set_rate(std::uint64_t bytes_per_second);
+  // What workers are given: nullptr while there is no limit.
+  turn::BandwidthPool* pool() { return bytes_per_second_.load() == 0 ? nullptr : this; }
 
   std::uint64_t lease(turn::Direction direction, std::uint64_t wanted, MonoTime now) override;
 
  private:
-  const std::uint64_t bytes_per_second_;
-  const std::uint64_t slice_;
+  const std::uint32_t workers_;
+  std::atomic<std::uint64_t> bytes_per_second_{0};
   // As in turn::Meter: until when what was leased is paid for, in nanoseconds.
   std::array<std::atomic<std::int64_t>, turn::kDirections> paid_until_{};
 };

@@ -10,12 +10,24 @@ std::string_view prefix_key(const IpAddress& prefix) { return as_text(prefix.byt
 
 }  // namespace
 
+void SharedQuota::set_limits(const turn::QuotaLimits& limits) {
+  per_user_.store(limits.per_user, std::memory_order_relaxed);
+  total_limit_.store(limits.total, std::memory_order_relaxed);
+  per_address_.store(limits.per_address, std::memory_order_relaxed);
+}
+
+turn::QuotaLimits SharedQuota::limits() const {
+  return {per_user_.load(std::memory_order_relaxed), total_limit_.load(std::memory_order_relaxed),
+          per_address_.load(std::memory_order_relaxed)};
+}
+
 turn::QuotaVerdict SharedQuota::charge(const turn::QuotaSubject& subject) {
   using turn::QuotaVerdict;
-  if (!add_to_total()) return QuotaVerdict::kTotalQuotaReached;
+  const turn::QuotaLimits limits = this->limits();
+  if (!add_to_total(limits.total)) return QuotaVerdict::kTotalQuotaReached;
   QuotaVerdict verdict = QuotaVerdict::kUserQuotaReached;
-  if (add_to_address(subject.client)) {
-    verdict = charge_name(subject);
+  if (add_to_address(subject.client, limits.per_address)) {
+    verdict = charge_name(subject, limits);
     if (verdict == QuotaVerdict::kGranted) return verdict;
     subtract_from_address(subject.client);
   }
@@ -23,25 +35,26 @@ turn::QuotaVerdict SharedQuota::charge(const turn::QuotaSubject& subject) {
   return verdict;
 }
 
-bool SharedQuota::add_to_address(const IpAddress& client) {
-  if (limits_.per_address == 0) return true;
+// Counted also where there is no limit: there may be one by the time that it is given back.
+bool SharedQuota::add_to_address(const IpAddress& client, std::uint32_t limit) {
   const IpAddress prefix = source_prefix(client);
-  return by_address_.add(prefix_key(prefix), limits_.per_address);
+  return by_address_.add(prefix_key(prefix), limit);
 }
 
 void SharedQuota::subtract_from_address(const IpAddress& client) {
   const IpAddress prefix = source_prefix(client);
-  if (limits_.per_address != 0) by_address_.subtract(prefix_key(prefix));
+  by_address_.subtract(prefix_key(prefix));
 }
 
-turn::QuotaVerdict SharedQuota::charge_name(const turn::QuotaSubject& subject) {
+turn::QuotaVerdict SharedQuota::charge_name(const turn::QuotaSubject& subject,
+                                            const turn::QuotaLimits& limits) {
   using turn::QuotaVerdict;
   const std::string_view minting_key = turn::minting_key_of(subject.name);
-  if (by_name_.add(subject.name, limits_.per_user)) {
+  if (by_name_.add(subject.name, limits.per_user)) {
     if (minting_key.empty()) return QuotaVerdict::kGranted;
-    if (by_minting_key_.add(minting_key, limits_.per_minting_key())) {
+    if (by_minting_key_.add(minting_key, limits.per_minting_key())) {
       const IpAddress prefix = source_prefix(subject.client);
-      if (by_prefix_.add(prefix_key(prefix), limits_.per_source_prefix())) {
+      if (by_prefix_.add(prefix_key(prefix), limits.per_source_prefix())) {
         return QuotaVerdict::kGranted;
       }
       by_minting_key_.subtract(minting_key);
@@ -65,10 +78,10 @@ void SharedQuota::release(const turn::QuotaSubject& subject) {
 
 std::uint32_t SharedQuota::held_by(std::string_view name) const { return by_name_.count(name); }
 
-bool SharedQuota::add_to_total() {
+bool SharedQuota::add_to_total(std::uint32_t limit) {
   std::uint32_t seen = total_.load(std::memory_order_relaxed);
   do {
-    if (limits_.total != 0 && seen >= limits_.total) return false;
+    if (limit != 0 && seen >= limit) return false;
   } while (!total_.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed));
   return true;
 }

@@ -18,7 +18,10 @@ namespace turnpike::server {
 
 class SharedQuota final : public turn::Quota {
  public:
-  explicit SharedQuota(turn::QuotaLimits limits) : limits_(limits) {}
+  explicit SharedQuota(turn::QuotaLimits limits) { set_limits(limits); }
+
+  // For whoever is charged from now on: what is held stays held, even if it is more.
+  void set_limits(const turn::QuotaLimits& limits);
 
   turn::QuotaVerdict charge(const turn::QuotaSubject& subject) override;
   void release(const turn::QuotaSubject& subject) override;
@@ -44,12 +47,17 @@ class SharedQuota final : public turn::Quota {
     std::array<Stripe, kStripes> stripes_;
   };
 
-  bool add_to_total();
-  bool add_to_address(const IpAddress& client);
+  bool add_to_total(std::uint32_t limit);
+  bool add_to_address(const IpAddress& client, std::uint32_t limit);
   void subtract_from_address(const IpAddress& client);
-  turn::QuotaVerdict charge_name(const turn::QuotaSubject& subject);
+  turn::QuotaVerdict charge_name(const turn::QuotaSubject& subject,
+                                 const turn::QuotaLimits& limits);
 
-  const turn::QuotaLimits limits_;
+  turn::QuotaLimits limits() const;
+
+  std::atomic<std::uint32_t> per_user_{0};
+  std::atomic<std::uint32_t> total_limit_{0};
+  std::atomic<std::uint32_t> per_address_{0};
   std::atomic<std::uint32_t> total_{0};
   Counts by_name_;
   Counts by_minting_key_;

@@ -93,13 +93,11 @@ void TcpRelays::splice(turn::DataName data, std::unique_ptr<net::Stream> client,
         data_.erase(data.value);
         wiring_.receiver.on_data_ended(data);
       });
-  if (wiring_.paced) {
-    both.splice->pace_by([this, data](net::Splice::From from, std::size_t bytes) {
-      const bool to_peer = from == net::Splice::From::kClient;
-      return wiring_.receiver.on_data(
-          data, to_peer ? turn::Direction::kToPeer : turn::Direction::kToClient, bytes);
-    });
-  }
+  both.splice->pace_by([this, data](net::Splice::From from, std::size_t bytes) {
+    const bool to_peer = from == net::Splice::From::kClient;
+    return wiring_.receiver.on_data(
+        data, to_peer ? turn::Direction::kToPeer : turn::Direction::kToClient, bytes);
+  });
   both.splice->start(first);
 }
 

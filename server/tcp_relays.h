@@ -42,7 +42,6 @@ class TcpRelays {
     std::uint32_t max_relays = 0;
     std::uint16_t first_port = 0;
     std::uint16_t last_port = 0;
-    bool paced = false;  // by on_data()
     net::Loop& loop;
     SharedRelays& live;  // of TCP alone
     Random& random;

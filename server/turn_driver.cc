@@ -26,6 +26,8 @@ std::string_view reason(turn::Event::Ending ending) {
       return "connection closed";
     case Ending::kRevoked:
       return "member left";
+    case Ending::kOperator:
+      return "ended by the operator";
     case Ending::kShutdown:
       return "server shutting down";
     case Ending::kNone:

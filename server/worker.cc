@@ -1,6 +1,7 @@
 #include "server/worker.h"
 
 #include <algorithm>
+#include <queue>
 #include <utility>
 
 namespace turnpike::server {
@@ -30,7 +31,6 @@ std::unique_ptr<TcpRelays> open_tcp_relays(std::uint32_t index, net::Loop& loop,
                         .max_relays = shared.plan.turn->max_allocations,
                         .first_port = config.min_port,
                         .last_port = config.max_port,
-                        .paced = config.max_bps != 0 || shared.bandwidth != nullptr,
                         .loop = loop,
                         .live = *shared.tcp_relays,
                         .random = shared.random,
@@ -47,9 +47,27 @@ std::unique_ptr<HookDesk> open_hook_desk(std::uint32_t index, const Worker::Shar
                                                      shared.plan.turn->credentials.realm(), pace});
 }
 
-std::unique_ptr<JwtUsers> open_jwt_users(const Plan& plan, turn::UserDirectory* others) {
-  if (!plan.turn_jwt) return nullptr;
-  return std::make_unique<JwtUsers>(*plan.turn_jwt, plan.turn->credentials.realm(), others);
+std::unique_ptr<JwtUsers> open_jwt_users(const signaling::JwtKeys* keys,
+                                         const turn::Settings& settings,
+                                         turn::UserDirectory* others) {
+  if (keys == nullptr) return nullptr;
+  return std::make_unique<JwtUsers>(*keys, settings.credentials.realm(), others);
+}
+
+SessionRow row_of(const SessionId& id, turn::Server::Report report) {
+  SessionRow row;
+  row.id = id;
+  row.user = report.holder;
+  row.transport = report.path.transport;
+  row.client = report.path.remote;
+  row.relayed = std::move(report.relayed);
+  row.tcp = report.tcp;
+  row.bytes_to_peers = report.bytes_to_peers;
+  row.bytes_to_client = report.bytes_to_client;
+  row.permissions = static_cast<std::uint32_t>(report.permissions);
+  row.channels = static_cast<std::uint32_t>(report.channels);
+  row.seconds_left = report.left.count();
+  return row;
 }
 
 turn::UserDirectory* first_of(JwtUsers* tokens, HookDesk* service) {
@@ -60,21 +78,25 @@ turn::UserDirectory* first_of(JwtUsers* tokens, HookDesk* service) {
 
 Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, const Shared& shared,
                HttpTaker http)
-    : loop_(loop),
+    : index_(index),
+      loop_(loop),
       http_(std::move(http)),
       batch_(segmentation_of(shared.plan)),
       relays_(loop, arena_, *this, shared.plan.turn->max_allocations),
       move_stream_(shared.move_stream),
       move_dtls_(shared.move_dtls),
       tcp_relays_(open_tcp_relays(index, loop, shared, *this)),
-      front_door_(loop, shared.plan.tls.get(), *this, FrontDoor::Limits{}),
+      tls_(shared.plan.tls),
+      dtls_context_(shared.plan.dtls_context),
+      front_door_(loop, tls_.get(), *this, FrontDoor::Limits{}),
       dtls_door_(open_dtls_door(shared.plan, shared.random, *this)),
       short_cuts_(index, shared.relays, shared.boxes),
       driver_(range_of(shared.plan),
               {index, batch_, relays_, front_door_, shared.relays, shared.reservations, short_cuts_,
                shared.random, loop, shared.plan.config.log_allocations}),
       hook_desk_(open_hook_desk(index, shared)),
-      jwt_users_(open_jwt_users(shared.plan, hook_desk_.get())),
+      turn_jwt_(shared.plan.turn_jwt),
+      jwt_users_(open_jwt_users(turn_jwt_.get(), *shared.plan.turn, hook_desk_.get())),
       server_(shared.plan.turn, {.quota = shared.quota,
                                  .live_relays = shared.relays,
                                  .random = shared.random,
@@ -92,6 +114,7 @@ Worker::Worker(std::uint32_t index, net::Loop& loop, WorkerSockets sockets, cons
       dtls_arrivals_(kMaxArrivals, [this] { mail_arrived_.wake(); }),
       forwarded_(kMaxForwarded, [this] { mail_arrived_.wake(); }),
       settled_(kMaxSettled, [this] { mail_arrived_.wake(); }),
+      orders_(kMaxOrders, [this] { mail_arrived_.wake(); }),
       stops_(1, [this] { stop_requested_.wake(); }),
       sockets_(std::move(sockets)) {
   for (const auto& listener : sockets_.udp) add_udp(*listener, UdpDoor::Speaks::kAny);
@@ -255,6 +278,53 @@ void Worker::on_mail() {
   }
   for (net::Stream::Released& stream : arrivals_.take_all()) front_door_.adopt(std::move(stream));
   for (const HookSettled& settled : settled_.take_all()) bring_again(settled.username);
+  for (const WorkerOrder& order : orders_.take_all()) {
+    std::visit([this](const auto& one) { carry_out(one); }, order);
+  }
+}
+
+void Worker::carry_out(const DrainOrder&) { server_.drain(); }
+
+void Worker::carry_out(const RenewalOrder& order) {
+  auto users = open_jwt_users(order.turn_jwt.get(), *order.turn, hook_desk_.get());
+  server_.renew({order.turn, order.bandwidth, first_of(users.get(), hook_desk_.get())}, driver_);
+  // The server knows neither any more.
+  jwt_users_ = std::move(users);
+  turn_jwt_ = order.turn_jwt;
+  // Connections keep what OpenSSL needs of the contexts that they began with.
+  if (tls_ && order.tls) {
+    front_door_.use(*order.tls);
+    tls_ = order.tls;
+  }
+  if (dtls_door_ && order.dtls_context) {
+    dtls_door_->use(order.dtls_context->raw());
+    dtls_context_ = order.dtls_context;
+  }
+}
+
+// The first ones by their names, which are in no order: the last of those kept makes room.
+void Worker::carry_out(const ListOrder& order) {
+  const SessionWish& wish = order.wish;
+  SessionPage page;
+  std::priority_queue<std::uint64_t> first;
+  server_.for_each_allocation([&](std::uint64_t allocation, std::string_view holder) {
+    if (wish.after && SessionId{index_, allocation} <= *wish.after) return;
+    if (!is_meant(wish, holder)) return;
+    first.push(allocation);
+    if (first.size() <= wish.limit) return;
+    first.pop();
+    page.more = true;
+  });
+  for (; !first.empty(); first.pop()) {
+    if (auto report = server_.report(loop_.tick(), first.top())) {
+      page.rows.push_back(row_of({index_, first.top()}, std::move(*report)));
+    }
+  }
+  order.answer(std::move(page));
+}
+
+void Worker::carry_out(const KickOrder& order) {
+  order.answer(server_.end(loop_.tick(), order.allocation, driver_));
 }
 
 void Worker::bring_again(std::string_view username) {

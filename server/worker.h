@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/mailbox.h"
@@ -22,6 +23,7 @@
 #include "server/hook_desk.h"
 #include "server/jwt_users.h"
 #include "server/plan.h"
+#include "server/sessions.h"
 #include "server/shared_quota.h"
 #include "server/shared_relays.h"
 #include "server/shared_reservations.h"
@@ -54,6 +56,27 @@ struct Revocation {
   WallTime until;
 };
 
+// The server is about to stop: no new allocations.
+struct DrainOrder {};
+// Another configuration (turn::Server::Renewal) and other certificates, which may be those before.
+struct RenewalOrder {
+  std::shared_ptr<const turn::Settings> turn;
+  std::shared_ptr<const signaling::JwtKeys> turn_jwt;   // null: no --turn-jwt
+  turn::BandwidthPool* bandwidth = nullptr;             // as in Worker::Shared
+  std::shared_ptr<const net::TlsContext> tls;           // null where there was none at the start
+  std::shared_ptr<const net::TlsContext> dtls_context;  // likewise
+};
+// What operators ask. The answer is called on the worker's thread.
+struct ListOrder {
+  SessionWish wish;
+  std::function<void(SessionPage)> answer;
+};
+struct KickOrder {
+  std::uint64_t allocation = 0;
+  std::function<void(bool ended)> answer;
+};
+using WorkerOrder = std::variant<DrainOrder, RenewalOrder, ListOrder, KickOrder>;
+
 // The authorisation service has answered about this user, or has failed to.
 struct HookSettled {
   std::string username;
@@ -68,6 +91,7 @@ class Worker final : private FrontDoor::Owner,
   static constexpr std::size_t kMaxArrivals = 1024;
   static constexpr std::size_t kMaxForwarded = 4096;
   static constexpr std::size_t kMaxSettled = 4096;
+  static constexpr std::size_t kMaxOrders = 64;
 
   // Outlives the worker.
   struct Shared {
@@ -106,6 +130,8 @@ class Worker final : private FrontDoor::Owner,
   [[nodiscard]] bool post(HookSettled settled) { return settled_.post(std::move(settled)); }
   // Any thread: a DTLS session that belongs to this worker.
   [[nodiscard]] bool post(DtlsDeparture session) { return dtls_arrivals_.post(std::move(session)); }
+  // Any thread: carried out in the order of coming.
+  [[nodiscard]] bool post(WorkerOrder order) { return orders_.post(std::move(order)); }
   // Any thread: ends every allocation and connection, then calls `stopped` on the loop's thread.
   void request_stop(std::function<void()> stopped);
 
@@ -149,12 +175,17 @@ class Worker final : private FrontDoor::Owner,
   void on_relay_error(std::uint64_t owner, const Address& to, const IcmpError& error) override;
   void on_time();
   void on_mail();
+  void carry_out(const DrainOrder& order);
+  void carry_out(const RenewalOrder& order);
+  void carry_out(const ListOrder& order);
+  void carry_out(const KickOrder& order);
   void bring_again(std::string_view username);
   void on_parcels();
   void on_stop();
   void flush();
   void add_udp(const net::UdpListener& listener, UdpDoor::Speaks speaks);
 
+  const std::uint32_t index_;
   net::Loop& loop_;
   const HttpTaker http_;
   net::RxArena arena_;
@@ -163,12 +194,15 @@ class Worker final : private FrontDoor::Owner,
   const StreamMover move_stream_;
   const DtlsMover move_dtls_;
   std::unique_ptr<TcpRelays> tcp_relays_;  // nullptr without --tcp-relay
+  std::shared_ptr<const net::TlsContext> tls_;
+  std::shared_ptr<const net::TlsContext> dtls_context_;
   FrontDoor front_door_;
   std::unique_ptr<DtlsDoor> dtls_door_;  // nullptr without --dtls
   ShortCuts short_cuts_;
   TurnDriver driver_;
-  std::unique_ptr<HookDesk> hook_desk_;  // nullptr without --auth-hook
-  std::unique_ptr<JwtUsers> jwt_users_;  // nullptr without --turn-jwt
+  std::unique_ptr<HookDesk> hook_desk_;                 // nullptr without --auth-hook
+  std::shared_ptr<const signaling::JwtKeys> turn_jwt_;  // null without --turn-jwt
+  std::unique_ptr<JwtUsers> jwt_users_;                 // likewise
   turn::Server server_;
   net::LoopTimer timer_;
   net::Async mail_arrived_;
@@ -179,6 +213,7 @@ class Worker final : private FrontDoor::Owner,
   Mailbox<DtlsDeparture> dtls_arrivals_;
   Mailbox<ForwardedDatagrams> forwarded_;
   Mailbox<HookSettled> settled_;
+  Mailbox<WorkerOrder> orders_;
   Mailbox<std::function<void()>> stops_;
   WorkerSockets sockets_;
   std::vector<std::unique_ptr<UdpDoor>> udp_doors_;

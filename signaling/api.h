@@ -40,6 +40,9 @@ class Api {
   http::Response handle(Tick now, const IpAddress& source, const http::Request& request,
                         HubSink& sink);
 
+  // The keys that Parts refers to are others now, and so are the room tokens.
+  void renew(const RoomTokens* room_tokens) { desk_.renew(room_tokens); }
+
   // Where everything else that hands out credentials asks, too.
   MintDesk& desk() { return desk_; }
 

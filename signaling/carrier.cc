@@ -270,6 +270,14 @@ void Carrier::Core::shut_down(Tick now, Outlet& outlet) {
   pipelined_.clear();
 }
 
+std::size_t Carrier::Core::websocket_count() {
+  std::size_t count = 0;
+  connections_.for_each([&](ConnectionHandle, const Connection& connection) {
+    if (connection.phase == Connection::Phase::kWebSocket) ++count;
+  });
+  return count;
+}
+
 // --- the public face ---
 
 Carrier::Carrier(Settings settings, Routes& routes)
@@ -294,6 +302,8 @@ void Carrier::on_time(Tick now, Outlet& outlet) { core_->pass_time(now, outlet);
 MonoTime Carrier::next_deadline() const { return core_->next_deadline(); }
 void Carrier::shut_down(Tick now, Outlet& outlet) { core_->shut_down(now, outlet); }
 std::size_t Carrier::connection_count() const { return core_->connection_count(); }
+std::size_t Carrier::websocket_count() const { return core_->websocket_count(); }
+void Carrier::drain() { core_->drain(); }
 void Carrier::upgrade(ConnectionHandle connection, const Visit& visit, Endpoint& endpoint,
                       Sites sites) {
   core_->upgrade(connection, visit, endpoint, sites);

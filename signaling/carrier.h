@@ -91,10 +91,13 @@ class Carrier final : public Wire {
   void on_file(Tick now, ConnectionHandle connection, const FileAnswer& answer, Outlet& outlet);
   void on_time(Tick now, Outlet& outlet);
   MonoTime next_deadline() const;
+  // From now on WebSockets are for those conversations only that their endpoints keep.
+  void drain();
   // Every WebSocket gets its endpoint's farewell, then everything is closed. Endpoints are not told
   // any more.
   void shut_down(Tick now, Outlet& outlet);
   std::size_t connection_count() const;
+  std::size_t websocket_count() const;  // counts by walking
 
   // --- for Routes, inside on_request; and respond and hold, below ---
   // Answers the handshake, or refuses it: the site, the handshake itself, Endpoint::refuse.

@@ -77,6 +77,8 @@ class Carrier::Core {
   void shut_down(Tick now, Outlet& outlet);
   MonoTime next_deadline() const;
   std::size_t connection_count() const { return connections_.size(); }
+  std::size_t websocket_count();
+  void drain() { draining_ = true; }
 
   void upgrade(ConnectionHandle handle, const Visit& visit, Endpoint& endpoint, Sites sites);
   void ask_for_file(ConnectionHandle handle, std::string_view path);
@@ -171,6 +173,7 @@ class Carrier::Core {
   Tick now_;
   Outlet* outlet_ = nullptr;
   int depth_ = 0;
+  bool draining_ = false;
 };
 
 class Carrier::Core::Call {

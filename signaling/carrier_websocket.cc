@@ -5,6 +5,20 @@
 
 namespace turnpike::signaling {
 
+namespace {
+
+// Of WebSockets that are closed as soon as they are open: nothing is said on them.
+class Nobody final : public Endpoint {
+ public:
+  std::size_t max_message() const override { return 0; }
+  Tag on_open(Tick, ConnectionHandle, const Visit&) override { return 0; }
+  void on_message(Tick, ConnectionHandle, Tag, ws::Opcode, std::string_view) override {}
+  void on_gone(Tick, ConnectionHandle, Tag) override {}
+};
+Nobody nobody;
+
+}  // namespace
+
 void Carrier::Core::refuse_upgrade(ConnectionHandle handle, http::Response refusal) {
   refusal.close = true;
   respond(handle, refusal);
@@ -29,7 +43,9 @@ void Carrier::Core::upgrade(ConnectionHandle handle, const Visit& visit, Endpoin
     }
     return refuse_upgrade(handle, std::move(refusal));
   }
-  if (auto refusal = endpoint.refuse(now_, visit)) {
+  // A page learns the code of a close frame, but nothing of a handshake that was refused.
+  const bool unwelcome = draining_ && !endpoint.belongs_to_kept(visit);
+  if (auto refusal = unwelcome ? std::nullopt : endpoint.refuse(now_, visit)) {
     return refuse_upgrade(handle, std::move(*refusal));
   }
   if (const IpAddress source = source_prefix(visit.source); source != connection->counts_for) {
@@ -47,7 +63,10 @@ void Carrier::Core::upgrade(ConnectionHandle handle, const Visit& visit, Endpoin
   exchange->stage = Exchange::Stage::kAnswered;
   connection->phase = Connection::Phase::kWebSocket;
   connection->reader = std::make_unique<ws::Reader>();
-  connection->endpoint = &endpoint;
+  connection->endpoint = unwelcome ? &nobody : &endpoint;
+  if (unwelcome) {
+    return close_websocket(handle, *connection, ws::CloseCode::kTryAgainLater, "draining");
+  }
   if (endpoint.keep_alive() == Endpoint::KeepAlive::kPings) arm(*connection, kPingInterval);
   const Endpoint::Tag tag = endpoint.on_open(now_, handle, visit);
   connection->tag = tag;

@@ -32,6 +32,7 @@ enum class ErrorCode : std::uint8_t {
   kTooFast,
   kTooLarge,
   kBadToken,
+  kDraining,
 };
 std::string_view to_text(ErrorCode code);  // "bad-message": stable, documented
 
@@ -114,6 +115,9 @@ struct Relayed {
 struct FreshIce {
   IceView ice;
 };
+struct Draining {
+  std::optional<seconds> left;  // until connections end; nullopt: whenever the last one has gone
+};
 struct Failure {
   ErrorCode code = ErrorCode::kBadMessage;
   std::string_view why;
@@ -124,7 +128,7 @@ struct Pong {
 };
 
 using HubMessage = std::variant<Joined, Resumed, MemberJoined, MemberLeft, MemberAway, MemberBack,
-                                Relayed, FreshIce, Failure, Pong>;
+                                Relayed, FreshIce, Draining, Failure, Pong>;
 
 class Dialect {
  public:

@@ -51,6 +51,9 @@ class Endpoint {
 
   // An answer instead of the WebSocket handshake, which itself is in order.
   virtual std::optional<http::Response> refuse(Tick, const Visit&) { return std::nullopt; }
+  // While the server drains: whether this conversation belongs to one that is kept. All others are
+  // closed with 1013 as soon as they are open.
+  virtual bool belongs_to_kept(const Visit&) const { return false; }
   // The WebSocket is open.
   virtual Tag on_open(Tick now, ConnectionHandle connection, const Visit& visit) = 0;
   // A whole message, text (valid UTF-8) or binary.

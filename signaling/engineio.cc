@@ -20,6 +20,13 @@ void Server::on_request(Tick now, ConnectionHandle connection, const Visit& visi
 
 std::size_t Server::max_message() const { return core_->settings().max_payload; }
 
+bool Server::belongs_to_kept(const Visit& visit) const {
+  return !http::query_value(visit.request.query(), "sid").value_or("").empty();
+}
+
+void Server::drain() { core_->stop_beginning(); }
+std::size_t Server::polling_count() const { return core_->polling_count(); }
+
 std::optional<http::Response> Server::refuse(Tick now, const Visit& visit) {
   return core_->enter(now, [&] { return core_->refuse(now, visit); });
 }
@@ -70,13 +77,21 @@ Server::Core::Core(Settings settings, Server& server, Wire& wire, Random& random
       sessions_(settings.max_sessions) {}
 
 std::optional<Server::Core::Refusal> Server::Core::room_for(const Visit& visit) const {
-  if (sessions_.size() >= sessions_.maximum()) return Refusal{Error::kForbidden, 503};
+  if (draining_ || sessions_.size() >= sessions_.maximum()) return Refusal{Error::kForbidden, 503};
   if (visit.source.is_loopback()) return std::nullopt;
   const auto found = by_prefix_.find(source_prefix(visit.source));
   if (found == by_prefix_.end() || found->second < settings_.max_sessions_per_source) {
     return std::nullopt;
   }
   return Refusal{Error::kForbidden, 403};
+}
+
+std::size_t Server::Core::polling_count() {
+  std::size_t count = 0;
+  sessions_.for_each([&](SessionHandle, const Session& session) {
+    if (session.phase == Session::Phase::kPolling) ++count;
+  });
+  return count;
 }
 
 SessionHandle Server::Core::begin(Tick now, const Visit& visit, const Wish& wish) {

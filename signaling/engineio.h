@@ -76,6 +76,7 @@ class Server final : public Endpoint {
   std::size_t max_message() const override;
   bool takes_binary() const override { return true; }
   KeepAlive keep_alive() const override { return KeepAlive::kOwn; }
+  bool belongs_to_kept(const Visit& visit) const override;  // one of a session that lives
   std::optional<http::Response> refuse(Tick now, const Visit& visit) override;
   Tag on_open(Tick now, ConnectionHandle connection, const Visit& visit) override;
   void on_message(Tick now, ConnectionHandle connection, Tag tag, ws::Opcode opcode,
@@ -97,6 +98,9 @@ class Server final : public Endpoint {
   // Where a session began: the source's prefix (loopback as it is). 0.0.0.0 when it is gone.
   IpAddress source(SessionHandle session) const;
   std::size_t session_count() const;
+  std::size_t polling_count() const;  // those of them without a WebSocket; counts by walking
+  // From now on no session begins.
+  void drain();
 
  private:
   class Core;

@@ -92,6 +92,8 @@ class Server::Core {
   void close(Tick now, SessionHandle handle);
 
   const Settings& settings() const { return settings_; }
+  void stop_beginning() { draining_ = true; }
+  std::size_t polling_count();
   IpAddress source(SessionHandle handle) const {
     const Session* session = sessions_.find(handle);
     return session == nullptr ? IpAddress() : session->source;
@@ -197,6 +199,7 @@ class Server::Core {
     std::size_t operator()(const IpAddress& prefix) const { return hash_value(prefix); }
   };
   boost::unordered_flat_map<IpAddress, std::uint32_t, PrefixHash> by_prefix_;
+  bool draining_ = false;
   std::vector<SessionHandle> to_flush_;  // a GET is held and something waits
   std::vector<SessionHandle> ended_;     // the application is to be told, the rest to be freed
   std::size_t queued_total_ = 0;

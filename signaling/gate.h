@@ -25,14 +25,17 @@ class Gate {
   static constexpr std::uint32_t kRoomsPerSource = 4096;
 
   explicit Gate(const RoomTokens& tokens, std::uint32_t rooms_per_source = kRoomsPerSource)
-      : tokens_(tokens), rooms_(rooms_per_source) {}
+      : tokens_(&tokens), rooms_(rooms_per_source) {}
+
+  // From now on; whoever is in stays in.
+  void use(const RoomTokens& tokens) { tokens_ = &tokens; }
 
   // False: every room is open and nobody needs a token.
-  bool asks() const { return tokens_.required(); }
+  bool asks() const { return tokens_->required(); }
   Expected<RoomGrant, TokenFault> judge(Tick now, const IpAddress& source, std::string_view token) {
-    if (!asks() || token.empty()) return tokens_.judge(token, now.wall);
+    if (!asks() || token.empty()) return tokens_->judge(token, now.wall);
     if (!guesses_.has_token(now.mono, source)) return unexpected(TokenFault::kTooManyWrong);
-    auto grant = tokens_.judge(token, now.wall);
+    auto grant = tokens_->judge(token, now.wall);
     // What is signed is no guess, even when it is too late or too early.
     if (!grant && (grant.error() == TokenFault::kMalformed || grant.error() == TokenFault::kForged))
       guesses_.take(now.mono, source);
@@ -42,7 +45,7 @@ class Gate {
   SourceShares& rooms() { return rooms_; }
 
  private:
-  const RoomTokens& tokens_;
+  const RoomTokens* tokens_;
   SourceThrottle guesses_{kWrongTokens};
   SourceShares rooms_;
 };

@@ -96,6 +96,9 @@ std::optional<Refusal> Hub::judge(Tick now, const Caller& caller, const JoinRequ
 
 Expected<MemberHandle, Refusal> Hub::join(Tick now, const Caller& caller,
                                           const JoinRequest& request, HubSink& sink) {
+  if (draining_) {
+    return unexpected(Refusal{ErrorCode::kDraining, "this server is about to stop: try another"});
+  }
   std::string credential_key;
   if (const auto refusal = judge(now, caller, request, credential_key)) {
     return unexpected(*refusal);
@@ -276,6 +279,12 @@ void Hub::broadcast(const Member& except, const HubMessage& message, HubSink& si
   }
 }
 
+void Hub::announce(const HubMessage& message, HubSink& sink) {
+  Encoded encoded(message);
+  members_.for_each(
+      [&](MemberHandle, Member& member) { push(member, encoded, sink, Keep::kForReplay); });
+}
+
 void Hub::push(Member& member, Encoded& message, HubSink& sink, Keep kept) {
   const Frame& frame = message.in(*member.dialect);
   if (frame->empty()) return;
@@ -346,6 +355,14 @@ void Hub::lost(Tick now, MemberHandle handle, PeerHandle peer, HubSink& sink) {
 
 void Hub::no_longer_away(const Member& member, MemberHandle handle) {
   away_.remove({member.source, member.timer.deadline(), handle.pack()});
+}
+
+std::optional<std::string> Hub::room_of(std::string_view id) const {
+  std::optional<std::string> room;
+  members_.for_each([&](MemberHandle, const Member& member) {
+    if (member.id == id) room = rooms_.find(member.room)->name;
+  });
+  return room;
 }
 
 bool Hub::kick(Tick now, std::string_view room_name, std::string_view id, HubSink& sink) {

@@ -84,11 +84,17 @@ class Hub {
   void leave(Tick now, MemberHandle member, HubSink& sink);
   // The connection of `peer` is gone. The member stays, away, until the resume window ends.
   void lost(Tick now, MemberHandle member, PeerHandle peer, HubSink& sink);
+  // Where the member of this id is; nullopt: nowhere.
+  std::optional<std::string> room_of(std::string_view id) const;
   bool kick(Tick now, std::string_view room, std::string_view id, HubSink& sink);
   // The peer has taken in everything up to this sequence number; nothing of it is kept.
   void confirm(MemberHandle member, PeerHandle peer, std::uint64_t sequence);
   std::uint64_t last_sequence(MemberHandle member) const;
   void on_timer(Tick now, Timer& timer, HubSink& sink);
+  // From now on nobody joins; who is in stays, and may resume.
+  void drain() { draining_ = true; }
+  // To all members, those who are away included.
+  void announce(const HubMessage& message, HubSink& sink);
   // Passes on what the echo has to say, if there is anything.
   void hear_echo(HubSink& sink);
   bool echo_speaks() const { return settings_.echo != nullptr && settings_.echo->has_word(); }
@@ -107,6 +113,7 @@ class Hub {
   }
   std::size_t room_count() const { return rooms_.size(); }
   std::size_t member_count() const { return members_.size(); }
+  std::size_t away_count() const { return away_.size(); }
 
  private:
   // One HubMessage on its way to many: encoded once for each dialect that is met.
@@ -157,6 +164,7 @@ class Hub {
   AwayList away_;
   std::size_t replay_bytes_ = 0;  // in all replay queues
   std::string scratch_;           // the message being completed
+  bool draining_ = false;
 };
 
 }  // namespace turnpike::signaling

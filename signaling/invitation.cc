@@ -16,30 +16,38 @@ std::string mac(const Sha256Digest& key, std::string_view body) {
   return base64url_encode(ByteView(digest).first(kMacSize));
 }
 
+// The label keeps this key apart from every other use of the same secret.
+Sha256Digest key_of(std::string_view server_secret) {
+  return hmac_sha256(as_bytes(server_secret), {as_bytes("turnpike invitation key 1")});
+}
+
 }  // namespace
+
+InvitationSigner::InvitationSigner(std::string_view server_secret,
+                                   std::span<const std::string> older)
+    : keys_{key_of(server_secret)} {
+  for (const std::string& secret : older) keys_.push_back(key_of(secret));
+}
 
 bool Invitation::admits(std::string_view room) const {
   return std::find(rooms.begin(), rooms.end(), room) != rooms.end();
 }
 
-// The label keeps this key apart from every other use of the same secret.
-InvitationSigner::InvitationSigner(std::string_view server_secret)
-    : key_(hmac_sha256(as_bytes(server_secret), {as_bytes("turnpike invitation key 1")})) {}
-
 std::string InvitationSigner::sign(const Invitation& invitation) const {
   const nlohmann::json body = {{"e", invitation.expires.since_epoch.count()},
                                {"r", invitation.rooms}};
   const std::string text = base64url_encode(as_bytes(body.dump()));
-  return text + "." + mac(key_, text);
+  return text + "." + mac(keys_.front(), text);
 }
 
 std::optional<Invitation> InvitationSigner::verify(std::string_view text, WallTime now) const {
   const std::size_t dot = text.find('.');
   if (dot == std::string_view::npos || text.size() > kMaxText) return std::nullopt;
   const std::string_view body = text.substr(0, dot);
-  if (!equal_in_constant_time(as_bytes(mac(key_, body)), as_bytes(text.substr(dot + 1)))) {
-    return std::nullopt;
-  }
+  const bool signed_by_us = std::any_of(keys_.begin(), keys_.end(), [&](const auto& key) {
+    return equal_in_constant_time(as_bytes(mac(key, body)), as_bytes(text.substr(dot + 1)));
+  });
+  if (!signed_by_us) return std::nullopt;
   const auto decoded = base64url_decode(body);
   if (!decoded) return std::nullopt;
   const auto json = nlohmann::json::parse(*decoded, nullptr, false);

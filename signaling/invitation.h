@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,13 +27,15 @@ class InvitationSigner {
  public:
   static constexpr seconds kMaxLife{86400};
   static constexpr std::size_t kMaxRooms = 16;
-  explicit InvitationSigner(std::string_view server_secret);
+  // What `older` secrets signed is accepted as well.
+  explicit InvitationSigner(std::string_view server_secret,
+                            std::span<const std::string> older = {});
   std::string sign(const Invitation& invitation) const;  // life is cut to kMaxLife by the caller
   // nullopt when malformed, forged or expired, or claiming more than a day.
   std::optional<Invitation> verify(std::string_view text, WallTime now) const;
 
  private:
-  Sha256Digest key_;
+  std::vector<Sha256Digest> keys_;  // the first one signs
 };
 
 }  // namespace turnpike::signaling

@@ -23,7 +23,11 @@ std::string quoted(std::string_view text) {
 
 }  // namespace
 
-MintDesk::MintDesk(Parts parts) : parts_(parts) {
+MintDesk::MintDesk(Parts parts) : parts_(parts) { renew(parts.tokens); }
+
+void MintDesk::renew(const RoomTokens* tokens) {
+  parts_.tokens = tokens;
+  keys_.clear();
   for (const std::string& key : parts_.keys) {
     if (!key.empty()) keys_.push_back({sha256(as_bytes(key)), parts_.minter.key_id(key)});
   }

@@ -52,6 +52,9 @@ class MintDesk {
   };
   explicit MintDesk(Parts parts);
 
+  // The keys that Parts refers to, and the minter, have become others.
+  void renew(const RoomTokens* tokens);
+
   enum class Accepts : std::uint8_t { kKeys, kAll };
   enum class Denial : std::uint8_t { kWrong, kTooOften };
   // `proof` may be empty: nothing was shown.

@@ -167,6 +167,10 @@ void write(std::string& out, const Relayed& m) {
   writer.raw("data", m.data);
 }
 void write(std::string& out, const FreshIce& m) { Writer(out, "ice-servers").ice(m.ice); }
+void write(std::string& out, const Draining& m) {
+  Writer writer(out, "draining");
+  if (m.left) writer.number("endsIn", m.left->count());
+}
 void write(std::string& out, const Failure& m) {
   Writer writer(out, "error");
   writer.text("code", signaling::to_text(m.code)).text("message", m.why);
@@ -207,6 +211,8 @@ std::string_view to_text(ErrorCode code) {
       return "too-large";
     case ErrorCode::kBadToken:
       return "bad-token";
+    case ErrorCode::kDraining:
+      return "draining";
   }
   return "";
 }

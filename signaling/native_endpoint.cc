@@ -89,6 +89,21 @@ void NativeEndpoint::on_pong(Tick, ConnectionHandle, Tag tag, std::string_view p
 void NativeEndpoint::on_time(Tick now) {
   while (Timer* timer = wheel_.take_expired(now.mono)) hub_.on_timer(now, *timer, *this);
   if (hub_.echo_speaks()) hub_.hear_echo(*this);
+  for (const std::string& member : std::exchange(to_kick_, {})) {
+    if (const auto room = hub_.room_of(member)) hub_.kick(now, *room, member, *this);
+  }
+  if (const auto news = std::exchange(news_, std::nullopt)) hub_.announce(*news, *this);
+}
+
+bool NativeEndpoint::kick(std::string_view member) {
+  if (to_kick_.size() >= kMaxToKick || !hub_.room_of(member)) return false;
+  to_kick_.emplace_back(member);
+  return true;
+}
+
+void NativeEndpoint::drain(std::optional<seconds> left) {
+  hub_.drain();
+  news_ = Draining{left};
 }
 
 void NativeEndpoint::deliver(PeerHandle handle, std::string_view text) {

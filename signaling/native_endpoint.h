@@ -2,8 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/random.h"
 #include "base/slab.h"
@@ -32,7 +34,15 @@ class NativeEndpoint final : public Endpoint, public HubSink {
   Hub& hub() { return hub_; }
   const Hub& hub() const { return hub_; }
 
+  // Nobody joins any more; members are told, and may resume. `left`: until they are cut off;
+  // nullopt: they are not.
+  void drain(std::optional<seconds> left);
+
+  // Removes the member as soon as there is time. False: there is none of this id, or too many wait.
+  bool kick(std::string_view member);
+
   // Endpoint
+  bool belongs_to_kept(const Visit&) const override { return true; }  // a member may resume on it
   std::size_t max_message() const override { return dialect_.max_message(); }
   Tag on_open(Tick now, ConnectionHandle connection, const Visit& visit) override;
   void on_message(Tick now, ConnectionHandle connection, Tag tag, ws::Opcode opcode,
@@ -43,7 +53,7 @@ class NativeEndpoint final : public Endpoint, public HubSink {
   void on_pong(Tick now, ConnectionHandle connection, Tag tag, std::string_view payload) override;
   void on_time(Tick now) override;
   MonoTime next_deadline() const override {
-    return hub_.echo_speaks() ? MonoTime() : wheel_.next();
+    return hub_.echo_speaks() || news_ || !to_kick_.empty() ? MonoTime() : wheel_.next();
   }
 
   // HubSink
@@ -58,6 +68,9 @@ class NativeEndpoint final : public Endpoint, public HubSink {
   TimerWheel wheel_;  // of members
   Slab<Peer> peers_{Carrier::kMaxConnections};
   Hub hub_;
+  static constexpr std::size_t kMaxToKick = 1024;
+  std::vector<std::string> to_kick_;
+  std::optional<Draining> news_;  // that members are to be told when there is time
 };
 
 }  // namespace turnpike::signaling

@@ -12,7 +12,7 @@ Service::Core::Core(Settings settings, Random& random, Revoke revoke)
     : settings_(std::move(settings)),
       gate_(tokens()),
       minter_(settings_.secret, settings_.ice_urls),
-      signer_(settings_.secret),
+      signer_(settings_.secret, settings_.older_secrets),
       carrier_({settings_.allowed_origins, settings_.trusted_proxies}, *this),
       native_(
           {.open_rooms = settings_.open_rooms, .gate = &gate_, .away = {}, .echo = settings_.echo},
@@ -51,6 +51,53 @@ Service::Audit Service::Core::audit() const {
   return {carrier_.connection_count(), native_.hub().room_count(), native_.hub().member_count()};
 }
 
+std::size_t Service::Core::conversations() {
+  return carrier_.websocket_count() + events_.server().polling_count() + native_.hub().away_count();
+}
+
+std::vector<Service::RoomReport> Service::Core::rooms(std::size_t limit,
+                                                      std::optional<std::string_view> named) const {
+  std::vector<RoomReport> reports;
+  native_.hub().for_each_room([&](const Room& room, const std::vector<const Member*>& members) {
+    if (reports.size() >= limit || (named && room.name != *named)) return;
+    RoomReport report{room.name, {}};
+    for (const Member* member : members) {
+      report.members.push_back({member->id, member->name, member->credential_name, member->away()});
+    }
+    reports.push_back(std::move(report));
+  });
+  return reports;
+}
+
+std::string Service::Core::credentials(std::string_view name, seconds ttl, WallTime now) const {
+  const auto credential = minter_.mint(name, minter_.key_id("operator"), ttl, now);
+  return nlohmann::json{{"iceServers", minter_.ice_servers(credential)},
+                        {"ttl", credential.ttl.count()},
+                        {"expires_at", credential.expires.since_epoch.count()}}
+      .dump();
+}
+
+void Service::Core::renew(Settings settings) {
+  settings_.secret = std::move(settings.secret);
+  settings_.older_secrets = std::move(settings.older_secrets);
+  settings_.api_keys = std::move(settings.api_keys);
+  settings_.ice_urls = std::move(settings.ice_urls);
+  settings_.public_url = std::move(settings.public_url);
+  // Whoever borrows the tokens is given the new ones before the old ones go.
+  std::swap(settings_.room_tokens, settings.room_tokens);
+  gate_.use(tokens());
+  minter_ = Minter(settings_.secret, settings_.ice_urls);
+  signer_ = InvitationSigner(settings_.secret, settings_.older_secrets);
+  api_.renew(settings_.room_tokens.get());
+}
+
+void Service::Core::drain(std::optional<seconds> left) {
+  draining_ = true;
+  carrier_.drain();
+  events_.server().drain();
+  native_.drain(left);
+}
+
 std::string Service::Core::example_ice_servers(WallTime now) const {
   const std::string key =
       settings_.api_keys.empty() ? settings_.secret : settings_.api_keys.front();
@@ -78,5 +125,16 @@ std::string Service::room_link(std::string_view room, WallTime now) const {
 }
 void Service::judge_health_by(HealthCheck check) { core_->judge_health_by(std::move(check)); }
 Service::Audit Service::audit() const { return core_->audit(); }
+std::size_t Service::conversations() const { return core_->conversations(); }
+std::vector<Service::RoomReport> Service::rooms(std::size_t limit,
+                                                std::optional<std::string_view> named) const {
+  return core_->rooms(limit, named);
+}
+bool Service::kick(std::string_view member) { return core_->kick(member); }
+std::string Service::credentials(std::string_view name, seconds ttl, WallTime now) const {
+  return core_->credentials(name, ttl, now);
+}
+void Service::renew(Settings settings) { core_->renew(std::move(settings)); }
+void Service::drain(std::optional<seconds> left) { core_->drain(left); }
 
 }  // namespace turnpike::signaling

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/random.h"
 #include "base/time.h"
@@ -37,11 +39,40 @@ class Service {
   std::string example_ice_servers(WallTime now) const;  // JSON, indented
   std::string room_link(std::string_view room, WallTime now) const;
 
+  // Another configuration: secret, older secrets, keys, room tokens and URLs are taken from it, the
+  // rest stays.
+  void renew(Settings settings);
+  // Nobody new is let in: no room is joined, no credential minted. Members are told, and stay.
+  // `left`: until they are cut off; nullopt: they are not.
+  void drain(std::optional<seconds> left);
+
+  // --- for operators ---
+  struct MemberReport {
+    std::string id;
+    std::string name;
+    std::string credential;  // the name that its relay allocations count for; empty: none
+    bool away = false;
+  };
+  struct RoomReport {
+    std::string name;
+    std::vector<MemberReport> members;
+  };
+  // At most so many, of those that are named or of all.
+  std::vector<RoomReport> rooms(std::size_t limit,
+                                std::optional<std::string_view> named = {}) const;
+  // Removes a member of whatever room as soon as there is time. False: there is none of this id.
+  bool kick(std::string_view member);
+  // {"iceServers":[...],"ttl":60}, JSON.
+  std::string credentials(std::string_view name, seconds ttl, WallTime now) const;
+
   struct Audit {
     std::size_t connections = 0;
     std::size_t rooms = 0;
     std::size_t members = 0;
   };
+  // Clients of all protocols, by walking: WebSockets, Engine.IO's polling sessions, members who may
+  // come back.
+  std::size_t conversations() const;
   Audit audit() const;
 
  private:

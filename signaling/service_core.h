@@ -33,6 +33,12 @@ class Service::Core final : public Routes {
   Carrier& carrier() { return carrier_; }
   void judge_health_by(HealthCheck check) { health_ = std::move(check); }
   Audit audit() const;
+  std::size_t conversations();
+  void renew(Settings settings);
+  std::vector<RoomReport> rooms(std::size_t limit, std::optional<std::string_view> named) const;
+  bool kick(std::string_view member) { return native_.kick(member); }
+  std::string credentials(std::string_view name, seconds ttl, WallTime now) const;
+  void drain(std::optional<seconds> left);
   std::string example_ice_servers(WallTime now) const;
   std::string room_link(std::string_view room, WallTime now) const;
 
@@ -57,7 +63,7 @@ class Service::Core final : public Routes {
   http::Response config(Tick now, const Visit& visit) const;
   void read(ConnectionHandle connection, const http::Request& request);
 
-  const Settings settings_;
+  Settings settings_;
   const RoomTokens open_;  // where none are asked
   Gate gate_;
   Minter minter_;
@@ -71,6 +77,7 @@ class Service::Core final : public Routes {
   ScaleDrone scaledrone_;
   PeerJs peerjs_;
   YWebrtc ywebrtc_;
+  bool draining_ = false;
   HealthCheck health_ = [] { return Health(); };
 };
 

@@ -42,6 +42,13 @@ void allow_site(const Request& request, Response& response) {
   response.headers.emplace_back("Access-Control-Allow-Origin", *request.header("origin"));
 }
 
+// Whoever mints here would be sent to a relay that refuses.
+Response draining_response() {
+  Response response = http::error_json(503, "draining", "this server is about to stop");
+  response.headers.emplace_back("Retry-After", "60");
+  return response;
+}
+
 Response preflight_response() {
   Response response;
   response.status = 204;
@@ -65,6 +72,8 @@ Response Service::Core::open_to_sites(Tick now, const Visit& visit) {
   } else if (request.path() == "/config.json") {
     response = reads(request) ? config(now, visit)
                               : http::error_json(405, "method-not-allowed", "only GET");
+  } else if (draining_ && (CredentialViews::handles(request) || request.path() == "/api/ice")) {
+    response = draining_response();
   } else if (CredentialViews::handles(request)) {
     response = views_.handle(now, visit.source, request);
   } else {

@@ -16,8 +16,9 @@ class RoomTokens;
 
 struct Settings {
   std::string version;
-  std::string secret;                 // signs invitations and mints credentials
-  std::vector<std::string> api_keys;  // for back ends
+  std::string secret;                      // signs invitations and mints credentials
+  std::vector<std::string> older_secrets;  // what they signed is taken, too
+  std::vector<std::string> api_keys;       // for back ends
   IceUrls ice_urls;
   std::string public_url;     // "http://192.0.2.1:3478", how pages are reached; no final slash
   bool open_rooms = false;    // credentials for everyone who joins

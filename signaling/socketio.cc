@@ -389,6 +389,11 @@ void Server::on_request(Tick now, ConnectionHandle connection, const Visit& visi
 std::size_t Server::session_count() const { return core_->engine().session_count(); }
 std::size_t Server::socket_count() const { return core_->socket_count(); }
 std::size_t Server::max_message() const { return core_->engine().max_message(); }
+void Server::drain() { core_->engine().drain(); }
+std::size_t Server::polling_count() const { return core_->engine().polling_count(); }
+bool Server::belongs_to_kept(const Visit& visit) const {
+  return core_->engine().belongs_to_kept(visit);
+}
 std::optional<http::Response> Server::refuse(Tick now, const Visit& visit) {
   return core_->engine().refuse(now, visit);
 }

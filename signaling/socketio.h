@@ -114,12 +114,16 @@ class Server final : public Endpoint, private engineio::Application {
   // GET, POST and OPTIONS on the path. Answers through the Wire, at once or later.
   void on_request(Tick now, ConnectionHandle connection, const Visit& visit);
   std::size_t session_count() const;
+  std::size_t polling_count() const;
+  // From now on no session begins.
+  void drain();
   std::size_t socket_count() const;  // those that are away included
 
   // Endpoint: for `transport=websocket`, and for the time.
   std::size_t max_message() const override;
   bool takes_binary() const override { return true; }
   KeepAlive keep_alive() const override { return KeepAlive::kOwn; }
+  bool belongs_to_kept(const Visit& visit) const override;
   std::optional<http::Response> refuse(Tick now, const Visit& visit) override;
   Tag on_open(Tick now, ConnectionHandle connection, const Visit& visit) override;
   void on_message(Tick now, ConnectionHandle connection, Tag tag, ws::Opcode opcode,

@@ -40,6 +40,7 @@ enum class CloseCode : std::uint16_t {
   kInvalidText = 1007,
   kPolicy = 1008,
   kTooLarge = 1009,
+  kTryAgainLater = 1013,  // of the registry that RFC 6455 section 11.7 began
   kResumedElsewhere = 4001,
   kLeft = 4002,
   kRemoved = 4003,

@@ -72,6 +72,9 @@ Outcome Server::Core::allocate(const Request& request) {
   }
   auto wish = read_allocate_wish(request);
   if (!wish) return unexpected(wish.error());
+  // Section 7.2 has no error for a server that is about to leave. Clients take 508 for this server
+  // being full, and try the next one; where the operator has named that, on_request() answered 300.
+  if (draining_ && !wish->brings_token) return unexpected(ErrorCode::kInsufficientCapacity);
   wish->lifetime = within_credential(request, wish->lifetime);
   const auto opened = open_allocation(request, *wish);
   if (!opened) return unexpected(opened.error());

@@ -66,7 +66,7 @@ struct Allocation
   std::unique_ptr<Mobility> mobility;  // of one that has a ticket; null for the others
 
   std::array<Meter, kDirections> meters;
-  std::array<Traffic, kDirections> traffic;  // without data connections (RFC 6062)
+  std::array<Traffic, kDirections> traffic;  // data connections (RFC 6062) add bytes alone
   MonoTime icmp_told_until;
   Holder* holder;
   IpAddress charged_for;  // the client's address when the quota was charged

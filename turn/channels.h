@@ -4,6 +4,7 @@
 // needed or when its number or peer is bound anew.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <boost/container/small_vector.hpp>
 #include <cstddef>
@@ -43,6 +44,13 @@ class Channels {
   void bind(const Channel& channel);
   // Forgets those to peers of this family, live or not.
   void forget(Family family);
+  template <typename Predicate>
+  void forget_if(Predicate&& predicate) {
+    const auto kept = std::remove_if(entries_.begin(), entries_.end(), predicate);
+    if (kept == entries_.end()) return;
+    entries_.erase(kept, entries_.end());
+    index_all();
+  }
 
   std::size_t size() const { return entries_.size(); }
 

@@ -1,7 +1,7 @@
 // Server::Core: the inside of turn::Server. One class over several sources: server.cc dispatches,
 // allocate.cc and permit.cc answer the requests of TURN, tcp_relay.cc those of TCP
 // allocations, mobility.cc those of clients that move, answers.cc makes and signs responses,
-// relaying.cc forwards packets. Private to this room.
+// renewal.cc takes another configuration, relaying.cc forwards packets. Private to this room.
 #pragma once
 
 #include <array>
@@ -52,9 +52,18 @@ class Server::Core {
   void on_time(Tick now, Sink& sink);
   MonoTime next_deadline() const { return wheel_.next(); }
   void revoke(Tick now, std::string_view name, WallTime until, Sink& sink);
+  void drain() { draining_ = true; }
   void shut_down(Tick now, Sink& sink);
   const Statistics& statistics() const { return statistics_; }
   Audit audit();
+
+  // renewal.cc
+  void renew(const Server::Renewal& renewal, Sink& sink);
+
+  // inspection.cc
+  void for_each_allocation(const Server::Visitor& visit);
+  std::optional<Server::Report> report(Tick now, std::uint64_t handle);
+  bool end(Tick now, std::uint64_t handle, Sink& sink);
 
   // tcp_relay.cc
   void on_connected(Tick now, DataName name, ConnectOutcome outcome, Sink& sink);
@@ -166,6 +175,10 @@ class Server::Core {
   void forget_data_connection(DataConnection& connection);
   Allocation& allocation_of(const DataConnection& connection);
 
+  // renewal.cc
+  bool may_still_reach(const IpAddress& peer, bool own) const;
+  void judge_peers_again(Allocation& allocation, Sink& sink);
+
   // answers.cc
   void binding(const Request& request);
   // discovery.cc: the same where RFC 5780 is offered
@@ -224,26 +237,27 @@ class Server::Core {
   bool is_within_bandwidth(Allocation& allocation, Direction direction, const Run& run,
                            MonoTime now);
 
-  const std::shared_ptr<const Settings> settings_;
+  std::shared_ptr<const Settings> settings_;
   Quota& quota_;
   const LiveRelays& live_relays_;
   const LiveRelays& live_tcp_relays_;
   Random& random_;
   const std::uint32_t worker_;
   const std::uint32_t workers_;
-  const stun::NonceSource nonces_;
+  stun::NonceSource nonces_;
   Throttle throttle_;
   Revocations revocations_;
-  Authenticator authenticator_;
+  std::optional<Authenticator> authenticator_;  // made anew with the settings it borrows from
   TimerWheel wheel_;
   Allocations allocations_;
   DataConnections data_connections_;
   Slab<Reservation> reservations_;
   Forwards forwards_;
-  BandwidthPool* const bandwidth_;
-  const bool metered_;
+  BandwidthPool* bandwidth_;
+  bool metered_;
   std::array<Lease, kDirections> leases_;
   Statistics statistics_;
+  bool draining_ = false;
   std::uint64_t indication_seed_ = 0;
   std::uint64_t indications_ = 0;
 };

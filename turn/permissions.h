@@ -3,6 +3,7 @@
 // is a comparison at the time of use; what has expired is swept when room is needed.
 #pragma once
 
+#include <algorithm>
 #include <boost/container/small_vector.hpp>
 #include <cstddef>
 
@@ -35,6 +36,13 @@ class Permissions {
   // Adds or refreshes. CHECKs that there is room.
   void install(const Permission& permission);
   void forget(Family family);
+  template <typename Predicate>
+  void forget_if(Predicate&& predicate) {
+    const auto kept = std::remove_if(entries_.begin(), entries_.end(), predicate);
+    if (kept == entries_.end()) return;
+    entries_.erase(kept, entries_.end());
+    index_all();
+  }
 
   std::size_t size() const { return entries_.size(); }
 

@@ -76,8 +76,9 @@ Server::Core::Core(std::shared_ptr<const Settings> settings, const Shared& share
       nonces_(settings_->nonce_key, settings_->nonce_lifetime),
       throttle_(settings_->unauthorized_replies_per_second, settings_->unauthorized_burst),
       revocations_(kMaxRevokedNames),
-      authenticator_(
-          {settings_->credentials, settings_->token_keys, revocations_, nonces_, shared.users}),
+      authenticator_(std::in_place,
+                     Authenticator::Sources{settings_->credentials, settings_->token_keys,
+                                            revocations_, nonces_, shared.users}),
       allocations_(settings_->max_allocations),
       data_connections_(settings_->tcp_relay ? settings_->max_data_connections : 0,
                         {shared.worker, shared.workers}, shared.random),
@@ -145,7 +146,7 @@ void Server::Core::on_request(const Request& request) {
   if (is_binding && !settings_->binding_needs_credentials) return binding(request);
 
   const Authenticator::Verdict who =
-      authenticator_.judge(request.message, request.path, request.now, session_of(request));
+      authenticator_->judge(request.message, request.path, request.now, session_of(request));
   if (who.kind == Authenticator::Verdict::Kind::kPending) return;
   if (who.kind == Authenticator::Verdict::Kind::kRefused) {
     if (who.failure != Authenticator::Failure::kNone) {
@@ -175,7 +176,7 @@ void Server::Core::on_request(const Request& request) {
 void Server::Core::keep_credential(const Request& request, const Authenticator::Verdict& who) {
   Allocation* allocation = allocations_.find(request.path);
   if (allocation == nullptr) allocation = allocations_.find_arriving(request.path);
-  const auto username = authenticator_.username_of(request.message);
+  const auto username = authenticator_->username_of(request.message);
   if (allocation == nullptr || !username || allocation->holder->name != who.name) return;
   allocation->kept = std::make_unique<const KeptCredential>(
       KeptCredential{std::string(*username), who.key.key, who.expires, who.by_token});
@@ -207,7 +208,7 @@ Authenticator::Session Server::Core::session_of(const Request& request) {
     if (claim) allocation = allocations_.find(Handle<Allocation>::unpack(claim->allocation));
   }
   if (allocation == nullptr) allocation = allocations_.find_arriving(request.path);
-  const auto username = authenticator_.username_of(request.message);
+  const auto username = authenticator_->username_of(request.message);
   if (allocation == nullptr || !username) return session;
   const std::string& holder = allocation->holder->name;
   if (allocation->kept && allocation->kept->username == *username) {
@@ -392,6 +393,15 @@ void Server::revoke(Tick now, std::string_view name, WallTime until, Sink& sink)
   core_->revoke(now, name, until, sink);
 }
 void Server::shut_down(Tick now, Sink& sink) { core_->shut_down(now, sink); }
+void Server::renew(const Renewal& renewal, Sink& sink) { core_->renew(renewal, sink); }
+void Server::drain() { core_->drain(); }
+void Server::for_each_allocation(const Visitor& visit) { core_->for_each_allocation(visit); }
+std::optional<Server::Report> Server::report(Tick now, std::uint64_t allocation) {
+  return core_->report(now, allocation);
+}
+bool Server::end(Tick now, std::uint64_t allocation, Sink& sink) {
+  return core_->end(now, allocation, sink);
+}
 const Statistics& Server::statistics() const { return core_->statistics(); }
 Server::Audit Server::audit() const { return core_->audit(); }
 

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -148,10 +150,41 @@ class Server {
   // credentials are refused until `until`. At most kMaxRevokedNames are remembered; when full, the
   // one that expires first makes room.
   void revoke(Tick now, std::string_view name, WallTime until, Sink& sink);
+  // The configuration from now on, with the pool and the directory of Shared. It agrees with the
+  // one before in external, relay_ips, behavior, tcp_relay, mobility, the keys and the maxima of
+  // tables. Allocations live on: the limits on permissions and channels are those they were made
+  // with, and peers that they might not have any more are taken from them.
+  struct Renewal {
+    std::shared_ptr<const Settings> settings;
+    BandwidthPool* bandwidth = nullptr;
+    UserDirectory* users = nullptr;
+  };
+  void renew(const Renewal& renewal, Sink& sink);
+  // From now on nobody is given an allocation (508), unless it was promised with a reservation
+  // token; those that live go on as ever.
+  void drain();
   // Ends every allocation.
   void shut_down(Tick now, Sink& sink);
 
   const Statistics& statistics() const;
+
+  // --- what an operator asks; an allocation is named by its handle, packed ---
+  using Visitor = std::function<void(std::uint64_t allocation, std::string_view holder)>;
+  void for_each_allocation(const Visitor& visit);
+  struct Report {
+    std::string_view holder;
+    Path path;
+    std::vector<Address> relayed;  // as the client was told
+    bool tcp = false;
+    std::uint64_t bytes_to_peers = 0;
+    std::uint64_t bytes_to_client = 0;
+    std::size_t permissions = 0;  // those included that have expired and are not swept yet
+    std::size_t channels = 0;
+    seconds left{0};
+  };
+  std::optional<Report> report(Tick now, std::uint64_t allocation);
+  // False: there is no such allocation.
+  bool end(Tick now, std::uint64_t allocation, Sink& sink);
 
   // Counts by walking everything: for tests and audits. A server without allocations has none of
   // the others.

@@ -94,6 +94,7 @@ struct Event {
     kRefreshZero,
     kClientGone,
     kRevoked,
+    kOperator,
     kShutdown
   };
 

@@ -170,8 +170,10 @@ DataName Server::Core::on_accepted(Tick now, std::uint64_t owner, const Address&
 // What was read is passed on whatever it costs; the reader waits until it is paid for.
 MonoTime Server::Core::on_data(Tick now, DataName name, Direction direction, std::size_t bytes) {
   DataConnection* connection = data_connections_.find(name);
-  if (!metered_ || connection == nullptr) return now.mono;
+  if (connection == nullptr) return now.mono;
   const auto way = static_cast<std::size_t>(direction);
+  allocation_of(*connection).traffic[way].bytes += bytes;
+  if (!metered_) return now.mono;
   MonoTime until = now.mono;
   if (settings_->max_bps != 0) {
     Meter& meter = allocation_of(*connection).meters[way];

@@ -48,7 +48,8 @@ def certificate(folder, host="localhost"):
 
 
 class Server:
-    """A running server; use it in a with statement, which also judges how it ends."""
+    """A running server; use it in a with statement, which also judges how it ends. tls: True for a
+    certificate made here, anything else that is true for one that the options name."""
 
     def __init__(self, *options, ips=("127.0.0.1",), port=None, tls=False, prefix=(), env=None):
         self.options, self.ips, self.fixed_port = list(options), list(ips), port
@@ -95,7 +96,7 @@ class Server:
         if not any(str(option).startswith("--prometheus-port") for option in self.options):
             command += ["--prometheus-port", "0"]
         command += ["--listening-port", str(self.port), "--tls-listening-port", str(self.tls_port)]
-        if self.tls:
+        if self.tls is True:
             cert, key = certificate(self.folder)
             command += ["--cert", cert, "--pkey", key]
         return command + self.options

@@ -1,6 +1,7 @@
 """Quotas on the running server: an allocation is charged from Allocate until it is gone, whichever
 way it goes, and what was refused charges nothing."""
 
+import signal
 import socket
 import struct
 import time
@@ -9,6 +10,7 @@ import unittest
 from server import Server, free_port
 from tcpturn import TCP, UDP, TcpTurnClient, reset_on_close
 from test_dtls import DtlsPipe, PipeSocket
+from test_metrics import get, samples
 from turnclient import (ALLOCATE, EVEN_PORT, LIFETIME, REFRESH, REQUEST, REQUESTED_ADDRESS_FAMILY,
                         REQUESTED_TRANSPORT, RESERVATION_TOKEN, XOR_RELAYED_ADDRESS, Message,
                         Refused, TurnClient, rest_credentials)
@@ -27,11 +29,15 @@ class Quota(unittest.TestCase):
     def setUpClass(cls):
         if cls is Quota:
             raise unittest.SkipTest("what the others share")
-        cls.server = cls.enterClassContext(Server(
+        cls.server = cls.enterClassContext(cls.make_server())
+
+    @classmethod
+    def make_server(cls):
+        return Server(
             "--user", f"{USER}:{PASSWORD}", "--user-quota", str(cls.LIMIT), "--mobility",
             "--tcp-relay", "--dtls", "--workers", "2", "--relay-ip", "127.0.0.1", "--relay-ip",
             "::1", "--allowed-peer-ip", "127.0.0.1", "--static-auth-secret", SECRET, *cls.OPTIONS,
-            tls=True))
+            tls=True)
 
     def client(self, transport="udp", kind=TurnClient, credentials=(USER, PASSWORD)):
         address = self.server.tls_address if transport == "tls" else self.server.address
@@ -242,6 +248,105 @@ class ShortLives(Quota):
         renewed = rest_credentials(SECRET, "carol", ttl=600)
         self.assert_full(credentials=renewed)
         self.assert_free(credentials=renewed)
+
+
+class WhileDraining(Quota):
+    """One allocation of each kind, all made before the server drains, which then go one by one."""
+
+    LIMIT = 100
+
+    @classmethod
+    def setUpClass(cls):
+        cls.metrics = free_port()
+        cls.OPTIONS = ("--prometheus-port", str(cls.metrics), "--max-allocate-lifetime", "3600")
+        cls.server = cls.make_server()
+        cls.server.__enter__()
+        cls.addClassCleanup(cls.server.clean)  # it ends by itself
+
+    def charged(self):
+        return samples(get(self.metrics, "/metrics"))["turnpike_turn_quota_charged"]
+
+    def comes_to_be(self, question, wanted):
+        end = time.monotonic() + SECONDS
+        while (answer := question()) != wanted:
+            self.assertLess(time.monotonic(), end, f"still {answer}: {self.server.log()}")
+            time.sleep(0.02)
+
+    def refuses(self):
+        for _ in range(8):
+            client = self.client()
+            try:
+                client.allocate()
+                client.refresh(0)
+                return False
+            except Refused as refusal:
+                self.assertEqual(refusal.code, 508)
+        return True
+
+    def release(self, client):
+        client.refresh(0)
+
+    def release_by_family(self, client):
+        for family in (IPV6, IPV4):
+            message = Message(REFRESH, REQUEST).add(LIFETIME, bytes(4))
+            client.authenticated(message.add(REQUESTED_ADDRESS_FAMILY, family))
+
+    def move_and_release(self, client):
+        there = self.client("tcp")
+        message = Message(REFRESH, REQUEST).add(MOBILITY_TICKET, client.ticket)
+        there.authenticated(message)
+        there.permit(("127.0.0.1", 9))
+        there.send(("127.0.0.1", 9), b"it is here now")
+        there.refresh(0)
+
+    def with_data_connection(self):
+        client = self.client("tcp", TcpTurnClient)
+        client.allocate_tcp()
+        listener = self.enterContext(socket.create_server(("127.0.0.1", 0)))
+        data = client.bind(client.connect(listener.getsockname()))
+        self.addCleanup(data.close)
+        self.enterContext(listener.accept()[0])
+        return client
+
+    def test_each_is_given_back_at_its_end_and_the_last_one_ends_the_server(self):
+        close, reset, goodbye = EveryEnd.close, EveryEnd.reset, EveryEnd.say_goodbye
+        ways = []
+        for transport, end in (("udp", self.release), ("tcp", self.release), ("tls", self.release),
+                               ("dtls", self.release), ("tcp", close), ("tcp", reset),
+                               ("tls", close), ("tls", reset), ("dtls", goodbye)):
+            client = self.client(transport)
+            client.allocate()
+            ways.append((f"{transport} {end.__name__}", client, end))
+        dual = self.client()
+        self.allocate(dual, (ADDITIONAL_ADDRESS_FAMILY, IPV6))
+        ways.append(("both families", dual, self.release_by_family))
+        ways.append(("a TCP allocation", self.with_data_connection(), close))
+        mobile = self.client()
+        mobile.ticket = self.allocate(mobile, (MOBILITY_TICKET, b"")).get(MOBILITY_TICKET)
+        ways.append(("one that moves", mobile, self.move_and_release))
+        first, second = self.client(), self.client()
+        token = self.allocate(first, (EVEN_PORT, bytes([0x80]))).get(RESERVATION_TOKEN)
+        last = self.client()
+        last.allocate()
+        held = len(ways) + 3
+        self.assertEqual(self.charged(), held)
+
+        self.server.process.send_signal(signal.SIGUSR1)
+        self.comes_to_be(self.refuses, True)
+        self.assertEqual(self.charged(), held, "what was refused charges nothing")
+        self.allocate(second, (RESERVATION_TOKEN, token))
+        self.assertEqual(self.charged(), held, "a port that was promised is charged already")
+        ways += [("the first of a pair", first, self.release),
+                 ("the second of a pair", second, self.release)]
+        for name, client, end in ways:
+            with self.subTest(name):
+                end(client)
+                held -= 1
+                self.comes_to_be(self.charged, held)
+        self.assertEqual(held, 1)
+        last.refresh()
+        self.release(last)
+        self.assertEqual(self.server.process.wait(SECONDS), 0)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,20 @@ TEST(SharedBandwidth, GivesWhatATrainNeedsEvenWhenASliceIsSmaller) {
   EXPECT_NE(pool.lease(Direction::kToPeer, 1, MonoTime{hours(1) + seconds(7)}), 0u);
 }
 
+TEST(SharedBandwidth, TheRateMayChange) {
+  SharedBandwidth pool(0, 4);
+  EXPECT_EQ(pool.pool(), nullptr) << "nobody is to ask";
+  pool.set_rate(1'000'000);
+  EXPECT_EQ(pool.pool(), &pool);
+  const MonoTime now{hours(1)};
+  std::uint64_t given = 0;
+  while (const std::uint64_t slice = pool.lease(Direction::kToPeer, 1, now)) given += slice;
+  EXPECT_NEAR(static_cast<double>(given), 500'000, 10'000);
+  pool.set_rate(0);
+  EXPECT_EQ(pool.pool(), nullptr);
+  EXPECT_GE(pool.lease(Direction::kToPeer, 9000, now), 9000u) << "who asks all the same";
+}
+
 TEST(SharedBandwidth, WorkersTogetherGetNoMore) {
   SharedBandwidth pool(1'000'000, 4);
   const MonoTime now{hours(1)};

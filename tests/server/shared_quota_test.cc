@@ -34,6 +34,32 @@ TEST(SharedQuota, TheTotalIsForEverybodyTogether) {
   EXPECT_EQ(quota.charge(plain("carol")), QuotaVerdict::kGranted);
 }
 
+TEST(SharedQuota, LowerLimitsTakeNothingAwayAndGrantNothing) {
+  SharedQuota quota({.per_user = 3, .total = 0});
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(quota.charge(plain("alice")), QuotaVerdict::kGranted);
+  quota.set_limits({.per_user = 1, .total = 2});
+  EXPECT_EQ(quota.held_by("alice"), 3u);
+  EXPECT_EQ(quota.charge(plain("bob")), QuotaVerdict::kTotalQuotaReached);
+  quota.set_limits({.per_user = 1, .total = 0});
+  for (int held = 3; held > 0; --held) {
+    EXPECT_EQ(quota.charge(plain("alice")), QuotaVerdict::kUserQuotaReached) << held;
+    quota.release(plain("alice"));
+  }
+  EXPECT_EQ(quota.charge(plain("alice")), QuotaVerdict::kGranted);
+  EXPECT_EQ(quota.total(), 1u);
+}
+
+TEST(SharedQuota, ALimitThatComesLaterKnowsWhoIsThere) {
+  SharedQuota quota({.per_user = 0, .total = 0, .per_address = 0});
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(quota.charge(plain("alice")), QuotaVerdict::kGranted);
+  quota.set_limits({.per_user = 0, .total = 0, .per_address = 3});
+  EXPECT_EQ(quota.charge(plain("bob")), QuotaVerdict::kUserQuotaReached);
+  quota.set_limits({.per_user = 3, .total = 0, .per_address = 0});
+  EXPECT_EQ(quota.charge(plain("alice")), QuotaVerdict::kUserQuotaReached);
+  for (int i = 0; i < 3; ++i) quota.release(plain("alice"));
+  EXPECT_EQ(quota.total(), 0u);
+}
+
 TEST(SharedQuota, ZeroMeansUnlimited) {
   SharedQuota quota({.per_user = 0, .total = 0});
   for (int i = 0; i < 100000; ++i) {

@@ -192,6 +192,11 @@ class Signaling extends Emitter {
       this.#session = "";
       this.#outbox = [];
       this.#write(this.#join);
+    } else if (id === "join" && code === "draining") {
+      // This server stops soon; behind its name there may be another one then.
+      const socket = this.#socket;
+      this.#onClose(1013);
+      socket.close();
     } else if (id === "join") {
       this.#finish();
       tell(this, "refused", { code, message });
