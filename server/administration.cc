@@ -62,7 +62,7 @@ std::optional<std::vector<std::string>> names_in(const signaling::Service& servi
   return names;
 }
 
-bool set_log_level(std::string_view name) {
+bool change_log_level(std::string_view name) {
   Config wish;
   if (!set_log_level(wish, name)) return false;
   log::set_level(wish.logging.level);
@@ -110,7 +110,7 @@ AdminPort::Hooks admin_hooks(Runtime& runtime, LifeCycle& life) {
     if (auto done = life.reload(); !done) return unexpected(std::move(done.error()));
     return text_of({{"reloaded", true}, {"need_restart", life.need_restart()}});
   };
-  hooks.set_log_level = set_log_level;
+  hooks.set_log_level = change_log_level;
   hooks.credentials = [&runtime](std::string_view name, seconds ttl) {
     return runtime.service().credentials(name, ttl, runtime.main_loop().tick().wall);
   };

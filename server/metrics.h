@@ -21,7 +21,7 @@ struct MetricsSources {
   const std::vector<std::unique_ptr<Worker>>& workers;
   const SharedRelays& relays;
   const signaling::Service& service;
-  const EchoEndpoint* echo;  // nullptr: there is none
+  const EchoEndpoint* echo;    // nullptr: there is none
   std::uint32_t charged;       // SharedQuota::total()
   const net::TlsContext* tls;  // nullptr: no TLS
   WallTime started;

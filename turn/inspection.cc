@@ -26,7 +26,8 @@ std::optional<Server::Report> Server::Core::report(Tick now, std::uint64_t handl
   }
   report.tcp = allocation->tcp != nullptr;
   report.bytes_to_peers = allocation->traffic[static_cast<std::size_t>(Direction::kToPeer)].bytes;
-  report.bytes_to_client = allocation->traffic[static_cast<std::size_t>(Direction::kToClient)].bytes;
+  report.bytes_to_client =
+      allocation->traffic[static_cast<std::size_t>(Direction::kToClient)].bytes;
   report.permissions =
       report.tcp ? allocation->tcp->permissions.size() : allocation->permissions.size();
   report.channels = allocation->channels.size();
