@@ -47,6 +47,8 @@ Loop::~Loop() {
   uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&check_), nullptr);
   uv_run(&loop_, UV_RUN_NOWAIT);
+  // What libuv's threads have under way (FilePoll) is waited for; nothing else keeps the loop.
+  if (uv_loop_alive(&loop_) != 0) uv_run(&loop_, UV_RUN_DEFAULT);
   CHECK(uv_loop_close(&loop_) == 0);
 }
 

@@ -17,7 +17,7 @@ from websocket import Closed, WebSocket
 
 OPTIONS = ["--user", "alice:secret", "--user", "bob:hush", "--realm", "example.org", "--relay-ip",
            "127.0.0.1", "--allowed-peer-ip", "127.0.0.1", "--static-auth-secret", "shared",
-           "--api-key", "a key for back ends"]
+           "--api-key", "a-key-for-back-ends"]
 SECONDS = 15
 
 

@@ -17,7 +17,7 @@ from turnclient import Refused, TurnClient
 from websocket import Closed, WebSocket
 
 OPTIONS = ["--user", "alice:secret", "--realm", "example.org", "--relay-ip", "127.0.0.1",
-           "--allowed-peer-ip", "127.0.0.1", "--api-key", "a key for back ends"]
+           "--allowed-peer-ip", "127.0.0.1", "--api-key", "a-key-for-back-ends"]
 SECONDS = 10
 
 
@@ -125,7 +125,7 @@ class Drain(unittest.TestCase):
         with self.assertRaises(Closed) as closed:
             self.web_socket("/y-webrtc").text()
         self.assertEqual(closed.exception.code, 1013)
-        self.assertEqual(self.status("/api/ice", Authorization="Bearer a key for back ends"), 503)
+        self.assertEqual(self.status("/api/ice", Authorization="Bearer a-key-for-back-ends"), 503)
         ann.say(type="send", data="still here")
         self.assertEqual(bob.hear("message")["data"], "still here")
         for member in (ann, bob):

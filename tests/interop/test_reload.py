@@ -21,7 +21,7 @@ from websocket import WebSocket
 SECONDS = 15
 CONFIG = {"user": ["alice:secret"], "realm": "example.org", "relay-ip": ["127.0.0.1"],
           "allowed-peer-ip": ["127.0.0.1"], "static-auth-secret": ["old secret"],
-          "api-key": ["a key for back ends"]}
+          "api-key": ["a-key-for-back-ends"]}
 
 
 class Reload(unittest.TestCase):
@@ -222,7 +222,7 @@ class Configuration(Reload):
         with WebSocket(self.server.address) as ann:
             ann.say(type="join", room="demo")
             ann.hear("joined")
-            self.reload(room_key=["open sesame"], api_key=["another key"])
+            self.reload(room_key=["open sesame"], api_key=["another-key"])
             with WebSocket(self.server.address) as bob:
                 bob.say(type="join", room="demo")
                 self.assertEqual(bob.hear()["code"], "bad-token")
