@@ -145,7 +145,8 @@ void FakeSink::close_relay(RelayHandle relay) {
 }
 
 void FakeSink::report(const Event& event) {
-  events.push_back({event.kind, event.ending, event.code, std::string(event.username)});
+  events.push_back({event.kind, event.ending, event.code, std::string(event.username), event.begun,
+                    event.traffic});
 }
 
 bool FakeSink::connect(RelayHandle relay, const Address& peer, DataName data) {

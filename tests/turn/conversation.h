@@ -3,6 +3,7 @@
 // conversation.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -110,6 +111,8 @@ class FakeSink final : public Sink {
     Event::Ending ending;
     std::uint16_t code;
     std::string username;
+    MonoTime begun;
+    std::array<Traffic, kDirections> traffic;
   };
   std::vector<Told> events;
   // Of TCP allocations.

@@ -68,6 +68,30 @@ TEST(RelayedPacket, AllocatesNothingInEitherDirection) {
   }
 }
 
+TEST(EndedAllocation, TellsSinceWhenItWasAndWhatItRelayed) {
+  RelayHouse house;
+  Guest guest(house, "203.0.113.5:4000");
+  const Reply allocated = guest.allocate();
+  ASSERT_TRUE(allocated.success());
+  const MonoTime begun = house.now.mono;
+  ASSERT_TRUE(guest.bind(0x4000, kPeer).success());
+  house.pass(seconds(61));
+  guest.send_on(0x4000, filled(10));
+  guest.send(kPeer, filled(7));
+  house.from_peer(kPeer, allocated.relayed(), filled(3));
+  house.from_peer({IpAddress::v4(7, 7, 7, 7), 5}, allocated.relayed(), filled(100));  // dropped
+  ASSERT_TRUE(guest.refresh(0).success());
+  const auto& told = house.sink.events.back();
+  ASSERT_EQ(told.kind, Event::Kind::kAllocationEnded);
+  EXPECT_EQ(told.begun, begun);
+  const auto& up = told.traffic[static_cast<std::size_t>(Direction::kToPeer)];
+  const auto& down = told.traffic[static_cast<std::size_t>(Direction::kToClient)];
+  EXPECT_EQ(up.packets, 2u);
+  EXPECT_EQ(up.bytes, 17u);
+  EXPECT_EQ(down.packets, 1u);
+  EXPECT_EQ(down.bytes, 3u);
+}
+
 TEST(Stranger, IsAnsweredWithoutTheHeap) {
   RelayHouse house;
   Guest guest(house, "203.0.113.5:4000");
