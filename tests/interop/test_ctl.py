@@ -90,8 +90,7 @@ class Ctl(unittest.TestCase):
                 *OPTIONS, "--admin-socket", self.path):
             pass
         self.assertIn("another server is there", str(second.exception))
-        self.server.process.kill()
-        self.server.process.wait()
+        self.server.kill()
         self.assertTrue(os.path.exists(self.path))
         with Server(*OPTIONS, "--admin-socket", self.path):
             self.assertIn("version", self.json("info"))
@@ -101,7 +100,6 @@ class Ctl(unittest.TestCase):
         with self.assertRaises(AssertionError), Server(*OPTIONS, "--admin-socket", file):
             pass
         self.assertTrue(os.path.exists(file))
-        self.server.process.returncode = 0  # it was killed on purpose
 
     def test_it_is_found_where_systemd_makes_a_folder(self):
         folder = tempfile.mkdtemp(prefix="turnpike-run-")

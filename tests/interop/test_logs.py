@@ -87,7 +87,7 @@ class Logs(unittest.TestCase):
             wait_for(" info ", lambda: content(self.file))
             os.rename(self.file, self.file + ".1")
             server.process.send_signal(signal.SIGHUP)
-            wait_for("SIGHUP", lambda: content(self.file))
+            wait_for("reloaded", lambda: content(self.file))
         self.assertIn("stopped:", content(self.file))
         self.assertNotIn("stopped:", content(self.file + ".1"))
 
@@ -96,15 +96,15 @@ class Logs(unittest.TestCase):
             os.rename(self.file, self.file + ".1")
 
             def poke():
-                server.process.send_signal(signal.SIGUSR1)  # logs a line
+                server.process.send_signal(signal.SIGUSR2)  # logs a line
                 return content(self.file)
-            wait_for("SIGUSR1", poke)
+            wait_for("no certificate to renew", poke)
 
     def test_a_full_disk_is_told_once_and_stops_nothing(self):
         with self.relaying("--log-file", "/dev/full") as server:
             converse(server)
             for _ in range(3):
-                server.process.send_signal(signal.SIGUSR1)
+                server.process.send_signal(signal.SIGUSR2)
             converse(server)
         self.assertEqual(server.log().count("/dev/full"), 1, server.log())
         self.assertIn("No space left on device", server.log())
@@ -117,7 +117,7 @@ class Logs(unittest.TestCase):
             os.rename(logs, logs + ".gone")
 
             def poke():
-                server.process.send_signal(signal.SIGUSR1)
+                server.process.send_signal(signal.SIGUSR2)
                 return server.log()
             wait_for("No such file or directory", poke)
             converse(server)
@@ -258,8 +258,8 @@ class Logs(unittest.TestCase):
                             client.allocate()
                     self.ask_for_credentials(server)
                     server.process.send_signal(signal.SIGHUP)
-                    server.process.send_signal(signal.SIGUSR1)
-                    wait_for("SIGUSR1", lambda path=path: content(path))
+                    server.process.send_signal(signal.SIGUSR2)
+                    wait_for("no certificate to renew", lambda path=path: content(path))
                 everything = content(path) + server.log()
                 self.assertIn("allocation ended", everything)
                 for secret in (PASSWORD, SECRET, API_KEY, TOKEN, *self.minted):

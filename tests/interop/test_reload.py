@@ -200,11 +200,11 @@ class Configuration(Reload):
         self.comes_to_be(lambda: self.code("bob", "hush"), 0)
 
     def test_a_peer_that_is_denied_now_hears_no_more(self):
-        self.start(workers=1)
+        self.start(workers=1, allowed_peer_ip=["127.0.0.2"])  # not where our own relays are
         alice = self.client()
         alice.allocate()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-            peer.bind(("127.0.0.1", 0))
+            peer.bind(("127.0.0.2", 0))
             peer.settimeout(SECONDS)
             alice.bind_channel(peer.getsockname())
             alice.send(peer.getsockname(), b"before")
@@ -253,6 +253,8 @@ class Configuration(Reload):
 class Quotas(Reload):
     """What is held stays charged, whatever becomes of the limits and of whoever holds it."""
 
+    FULL = {"user_quota": 486, "total_quota": 508, "address_quota": 486}
+
     def hold(self, count, **who):
         clients = [self.client(**who) for _ in range(count)]
         for client in clients:
@@ -260,13 +262,13 @@ class Quotas(Reload):
         return clients
 
     def test_limits_below_what_is_held_end_nothing_and_grant_nothing(self):
-        for name in ("user_quota", "total_quota", "address_quota"):
+        for name, full in self.FULL.items():
             with self.subTest(name):
                 self.start(**{name: 4})
                 held = self.hold(3)
                 self.reload(**{name: 1})
                 for left in (3, 2, 1):
-                    self.assertEqual(self.code(), 486, f"{left} are held, 1 may be")
+                    self.assertEqual(self.code(), full, f"{left} are held, 1 may be")
                     for client in held:
                         client.refresh()
                     held.pop().refresh(0)
@@ -274,12 +276,12 @@ class Quotas(Reload):
                 self.doCleanups()
 
     def test_a_limit_that_comes_later_knows_who_is_there(self):
-        for name in ("user_quota", "total_quota", "address_quota"):
+        for name, full in self.FULL.items():
             with self.subTest(name):
                 self.start(**{"user_quota": 0, "total_quota": 0, "address_quota": 0})
                 held = self.hold(2)
                 self.reload(**{name: 2})
-                self.assertEqual(self.code(), 486)
+                self.assertEqual(self.code(), full)
                 self.reload(**{name: 3})
                 self.assertEqual(self.code(), 0)
                 self.reload(**{name: 0})
@@ -289,24 +291,24 @@ class Quotas(Reload):
                 self.reload(**{name: 1})
                 self.assertEqual(self.code(), 0)
                 self.hold(1)
-                self.assertEqual(self.code(), 486)
+                self.assertEqual(self.code(), full)
                 self.doCleanups()
 
     def test_who_is_no_user_any_more_is_given_back_at_the_end(self):
         self.start(user=["alice:secret", "bob:hush"], total_quota=2, user_quota=2)
         by_connection, = self.hold(1, transport="tcp")
         other, = self.hold(1, transport="tcp")
-        self.assertEqual(self.code("bob", "hush"), 486)
+        self.assertEqual(self.code("bob", "hush"), 508)
         self.reload(user=["bob:hush"])
         self.comes_to_be(self.code, 401)
-        self.assertEqual(self.code("bob", "hush"), 486, "alice's are charged until they end")
+        self.assertEqual(self.code("bob", "hush"), 508, "alice's are charged until they end")
         by_connection.close()
         self.comes_to_be(lambda: self.code("bob", "hush"), 0)
         other.close()
         self.comes_to_be(lambda: self.counted(
             'turnpike_turn_allocations{transport="tcp",family="4"}'), 0)
         self.hold(2, username="bob", password="hush")
-        self.assertEqual(self.code("bob", "hush"), 486)
+        self.assertEqual(self.code("bob", "hush"), 508)
         self.reload(user=["alice:secret", "bob:hush"], total_quota=0)
         self.comes_to_be(self.code, 0)
         self.hold(2)
@@ -320,7 +322,7 @@ class Quotas(Reload):
         self.reload(user=["bob:hush"])
         code = self.code("bob", "hush")
         if time.monotonic() < begin + lifetime:
-            self.assertEqual(code, 486)
+            self.assertEqual(code, 508)
         self.comes_to_be(lambda: self.code("bob", "hush"), 0)
 
 

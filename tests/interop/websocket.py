@@ -42,6 +42,7 @@ class WebSocket:
             raise
 
     def close(self):
+        self.stream.close()  # the connection lives as long as either of them
         self.socket.close()
 
     def __enter__(self):
