@@ -23,8 +23,7 @@ using Kind = Finding::Kind;
 // The usual tools renew certificates of 90 days when 30 are left.
 constexpr std::time_t kSoon = 14 * 86400;
 constexpr std::size_t kMaxChain = 16;
-constexpr const char* kRenew =
-    "certbot renew, or whatever made it; then systemctl restart turnpike";
+constexpr const char* kRenew = "certbot renew, or whatever made it; a running server notices";
 
 struct FreeX509 {
   void operator()(X509* certificate) const { X509_free(certificate); }

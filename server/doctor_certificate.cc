@@ -116,7 +116,7 @@ std::optional<Diagnosis> examine_served(const Plan& plan) {
   return Diagnosis{State::kProblem, kCheck,
                    fmt::format("the server on {} sends another certificate than the one in {}",
                                port->address.to_string(), plan.config.certificate_file),
-                   "systemctl restart turnpike"};
+                   "systemctl reload turnpike"};
 }
 
 }  // namespace

@@ -161,7 +161,7 @@ class CommandLines(unittest.TestCase):
     def test_every_stage_is_explained(self):
         words = run("tools/test", "--help").stdout
         with open(os.path.join(ROOT, "tools/lib/stages.sh"), encoding="utf-8") as file:
-            stages = re.search(r"^all_stages=\((.*)\)", file.read(), re.M).group(1).split()
+            stages = re.search(r"(?ms)^all_stages=\((.*?)\)", file.read()).group(1).split()
         for stage in stages:
             self.assertRegex(words, rf"(?m)^  {stage} +\w")
 
