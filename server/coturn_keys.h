@@ -29,7 +29,7 @@ enum class KeyForm : std::uint8_t {
 // What a value is in the terms of our option.
 struct Translation {
   std::vector<std::string> values;
-  std::string remark;  // when it is not quite what was asked for
+  std::string remark;            // when it is not quite what was asked for
   std::string_view option = {};  // when this value is another option's
 };
 
