@@ -75,6 +75,8 @@ TEST(Reload, EveryOptionTakesEffectOrNeedsARestart) {
   other.trusted_proxies = {*IpRange::parse("10.0.0.0/8")};
   other.metrics_port = 7;
   other.metrics_ip = ip("10.0.0.4");
+  other.logging = {log::Level::kDebug, log::Format::kJson, log::Addresses::kCut, "other", true};
+  other.log_allocations = true;
   const std::vector<std::string_view> kept = keep_what_cannot_change(Config{}, other);
   const auto reloadable = reloadable_settings();
   const std::vector<std::string_view> ask_for_something = {"config", "help", "version",
@@ -129,9 +131,10 @@ TEST(Reload, WhatCannotChangeIsNamedAndStays) {
 TEST(Reload, ExternalAddressesAreNotAskedForAgain) {
   int asked = 0;
   Machine cloud = machine();
-  cloud.ask_stun_server = [&asked](const StunServer&, const IpAddress&) -> Expected<SeenFrom> {
+  cloud.ask_stun_server = [&asked](const StunServer&, const IpAddress& from) -> Expected<SeenFrom> {
     ++asked;
     SeenFrom seen;
+    seen.local = {from, 50000};
     seen.mapped = {ip("203.0.113.10"), 4000};
     return seen;
   };
