@@ -1,10 +1,12 @@
 #include "server/life_cycle.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <utility>
 
 #include "base/log.h"
+#include "server/privileges.h"
 
 namespace turnpike::server {
 namespace {
@@ -27,8 +29,21 @@ LifeCycle::LifeCycle(Runtime& runtime, const Plan& plan, const Origin& origin,
       manager_(manager),
       plan_(plan),
       watch_(runtime.main_loop(), [this] { (void)renew_certificate(); }) {
-  watch_.watch(plan_.tls ? plan_.config.certificate_file : "",
-               plan_.tls ? plan_.config.key_file : "");
+  watch_certificate();
+}
+
+// Root may have given up the right to read what it had read for us.
+void LifeCycle::watch_certificate() {
+  if (!plan_.tls) return watch_.watch("", "");
+  const std::string& certificate = plan_.config.certificate_file;
+  const std::string& key = plan_.config.key_file;
+  for (const std::string& file : {certificate, key}) {
+    if (::access(file.c_str(), R_OK) == 0) continue;
+    log::warning("user {} may not read {}: another certificate will take a restart",
+                 current_user_name(), file);
+    return watch_.watch("", "");
+  }
+  watch_.watch(certificate, key);
 }
 
 void LifeCycle::stop() {
@@ -65,8 +80,7 @@ Expected<void> LifeCycle::reload_configuration() {
   plan_ = std::move(again->plan);
   runtime_.renew(plan_);
   log::set_level(plan_.config.logging.level);
-  watch_.watch(plan_.tls ? plan_.config.certificate_file : "",
-               plan_.tls ? plan_.config.key_file : "");
+  watch_certificate();
   for (const std::string& warning : plan_.config.warnings) log::warning("{}", warning);
   need_restart_.assign(again->need_restart.begin(), again->need_restart.end());
   for (const std::string& option : need_restart_) {

@@ -39,6 +39,7 @@ class LifeCycle {
  private:
   void judge_drain();
   Expected<void> reload_configuration();
+  void watch_certificate();
 
   Runtime& runtime_;
   const Origin& origin_;

@@ -43,7 +43,9 @@ async function callThrough(turn) {
         const pair = report.find(({ type, state, nominated }) =>
           type === "candidate-pair" && state === "succeeded" && nominated);
         const local = report.find(({ id }) => id === pair?.localCandidateId);
-        return { decoded: true, way: `${local?.candidateType}/${local?.relayProtocol}`, errors };
+        // A pair that is checked again at this moment has not "succeeded".
+        const way = `${local?.candidateType}/${local?.relayProtocol}`;
+        if (local) return { decoded: true, way, errors };
       }
       if (errors.some(({ errorCode }) => errorCode === 401)) return { decoded: false, errors };
       await new Promise((resolve) => setTimeout(resolve, 100));

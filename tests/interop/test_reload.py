@@ -327,6 +327,13 @@ class Quotas(Reload):
 
 
 class Certificates(Reload):
+    @unittest.skipUnless(os.geteuid() == 0, "root becomes somebody who may not read them")
+    def test_who_may_not_read_the_files_any_more_says_so_at_the_start(self):
+        with Server("--workers", "1", tls=True) as server:
+            pass
+        self.assertIn("may not read", server.log())
+        self.assertNotIn(" error ", server.log())
+
     def serial(self, address, datagrams=False):
         """Of the certificate that is shown there."""
         if datagrams:
