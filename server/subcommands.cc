@@ -26,6 +26,11 @@ constexpr std::array kDoctorOptions = {
     SubcommandOption{"json", "", "One JSON object instead of text to read."},
 };
 
+constexpr std::array kCtlOptions = {
+    SubcommandOption{"socket", "PATH", "The server's --admin-socket."},
+    SubcommandOption{"json", "", "What the server answers, not a table."},
+};
+
 constexpr std::array kSubcommands = {
     Subcommand{Kind::kServe, "serve", "Relay and signal; the same as no word at all.", {}},
     Subcommand{Kind::kCredentials, "credentials",
@@ -37,6 +42,10 @@ constexpr std::array kSubcommands = {
         "Look at ports, addresses, the certificate and this machine as the configuration "
         "needs them, and say what mends what is wrong. Ends with 1 where there is a problem.",
         kDoctorOptions},
+    Subcommand{Kind::kCtl, "ctl",
+               "Ask the server that runs on this machine, or tell it: info, sessions, rooms, kick, "
+               "drain, reload, log-level, credentials. More: turnpike ctl --help.",
+               kCtlOptions},
 };
 
 const Subcommand* find_subcommand(std::string_view name) {

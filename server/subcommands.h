@@ -23,7 +23,8 @@ struct SubcommandOption {
 };
 
 struct Subcommand {
-  enum class Kind : std::uint8_t { kServe, kCredentials, kDoctor };
+  // kCtl has words of its own behind it, no options of the server: ctl.h reads them.
+  enum class Kind : std::uint8_t { kServe, kCredentials, kDoctor, kCtl };
   Kind kind = Kind::kServe;
   std::string_view name;
   std::string_view help;
