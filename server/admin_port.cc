@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "server/transport_name.h"
 #include "signaling/json_text.h"
 
 namespace turnpike::server {
@@ -20,20 +21,6 @@ namespace {
 constexpr std::string_view kRoot = "/admin/v1/";
 constexpr std::size_t kMaxAnswers = 4096;
 constexpr seconds kDefaultTtl{86400};
-
-std::string_view name_of(turn::Transport transport) {
-  switch (transport) {
-    case turn::Transport::kUdp:
-      return "udp";
-    case turn::Transport::kTcp:
-      return "tcp";
-    case turn::Transport::kTls:
-      return "tls";
-    case turn::Transport::kDtls:
-      return "dtls";
-  }
-  return "";
-}
 
 signaling::http::Response json_response(std::string body, unsigned status = 200) {
   signaling::http::Response response;

@@ -15,6 +15,8 @@
 #include <memory>
 #include <utility>
 
+#include "net/openssl_owners.h"
+
 namespace turnpike::server {
 namespace {
 
@@ -25,10 +27,7 @@ constexpr std::time_t kSoon = 14 * 86400;
 constexpr std::size_t kMaxChain = 16;
 constexpr const char* kRenew = "certbot renew, or whatever made it; a running server notices";
 
-struct FreeX509 {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-};
-using Certificate = std::unique_ptr<X509, FreeX509>;
+using Certificate = net::X509Owner;
 
 std::vector<Certificate> chain_of(const std::string& file) {
   std::vector<Certificate> chain;

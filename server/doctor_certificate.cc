@@ -9,6 +9,7 @@
 #include <array>
 #include <memory>
 
+#include "net/openssl_owners.h"
 #include "server/check_config.h"
 #include "server/doctor.h"
 #include "server/doctor_socket.h"
@@ -20,18 +21,11 @@ using State = Diagnosis::State;
 
 constexpr std::string_view kCheck = "certificate";
 
-template <auto kFree>
-struct Freed {
-  template <typename T>
-  void operator()(T* one) const {
-    kFree(one);
-  }
-};
-using Context = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
-using Session = std::unique_ptr<SSL, Freed<SSL_free>>;
-using Store = std::unique_ptr<X509_STORE, Freed<X509_STORE_free>>;
-using Check = std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX_free>>;
-using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
+using Context = std::unique_ptr<SSL_CTX, net::OpensslFree<SSL_CTX_free>>;
+using Session = std::unique_ptr<SSL, net::OpensslFree<SSL_free>>;
+using Store = std::unique_ptr<X509_STORE, net::OpensslFree<X509_STORE_free>>;
+using Check = std::unique_ptr<X509_STORE_CTX, net::OpensslFree<X509_STORE_CTX_free>>;
+using Certificate = net::X509Owner;
 
 State state_of(Finding::Kind kind) {
   switch (kind) {

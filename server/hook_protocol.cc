@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "server/transport_name.h"
 #include "signaling/jwt.h"
 #include "stun/integrity.h"
 
@@ -17,20 +18,6 @@ using nlohmann::json;
 namespace {
 
 constexpr std::uint64_t kMaxSeconds = 100'000'000'000;  // the year 5138
-
-std::string_view name_of(turn::Transport transport) {
-  switch (transport) {
-    case turn::Transport::kUdp:
-      return "udp";
-    case turn::Transport::kTcp:
-      return "tcp";
-    case turn::Transport::kTls:
-      return "tls";
-    case turn::Transport::kDtls:
-      return "dtls";
-  }
-  return "";
-}
 
 HookAnswer failed(std::string why) {
   HookAnswer answer;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "net/bind.h"
 #include "net/syscalls.h"
+#include "server/transport_name.h"
 
 namespace turnpike::server {
 namespace {
@@ -34,20 +35,6 @@ std::string_view reason(turn::Event::Ending ending) {
       break;
   }
   return "ended";
-}
-
-std::string_view to_word(turn::Transport transport) {
-  switch (transport) {
-    case turn::Transport::kUdp:
-      return "udp";
-    case turn::Transport::kTcp:
-      return "tcp";
-    case turn::Transport::kTls:
-      return "tls";
-    case turn::Transport::kDtls:
-      break;
-  }
-  return "dtls";
 }
 
 }  // namespace
@@ -263,7 +250,7 @@ void TurnDriver::log_end(const turn::Event& event) const {
              {{"event", "allocation_ended"},
               {"user", event.username},
               {"client", client},
-              {"transport", to_word(event.path->transport)},
+              {"transport", name_of(event.path->transport)},
               {"relayed", relayed},
               {"seconds", std::chrono::duration<double>(lasted).count()},
               {"packets_to_peers", up.packets},
