@@ -8,7 +8,8 @@ import time
 import unittest
 
 from server import Server
-from turnclient import (BINDING, COOKIE, ERROR, ERROR_CODE, REQUEST, Message, Refused, TurnClient)
+from turnclient import (BINDING, COOKIE, ERROR, ERROR_CODE, REQUEST, Message, Refused, TurnClient,
+                        connect_from_new_port)
 
 USER, PASSWORD, REALM_NAME = "alice", "correct horse", "example.org"
 ANSWER_SECONDS = 3.0
@@ -38,6 +39,10 @@ class Wire:
         self.transport, self.pending = transport, b""
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+        if transport == "udp" and not source:
+            self.socket = connect_from_new_port(lambda: socket.socket(family, kind), address)
+            self.socket.settimeout(ANSWER_SECONDS)
+            return
         self.socket = socket.socket(family, kind)
         self.socket.settimeout(ANSWER_SECONDS)
         if source:

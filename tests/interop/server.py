@@ -3,8 +3,10 @@
 TURNPIKE_BINARY names the binary; without it, it is the release preset's.
 """
 
+import codecs
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -19,6 +21,7 @@ BINARY = os.environ.get("TURNPIKE_BINARY", os.path.join(ROOT, "build/release/tur
 START_SECONDS = 20
 STOP_SECONDS = 10
 EXIT_CANNOT_LISTEN = 3
+READY = re.compile(r"\bready\s*$", re.MULTILINE)
 
 
 def free_port(ip="127.0.0.1"):
@@ -56,7 +59,7 @@ class Server:
         self.tls, self.prefix, self.env = tls, list(prefix), env
         self.folder = self.process = self.port = self.tls_port = None
         self.killed = False
-        self.errors, self.output, self.threads = [], [], []
+        self.errors, self.output, self.reader = [], [], None
         self.ready = threading.Event()
 
     @property
@@ -113,11 +116,9 @@ class Server:
         self.ready.clear()
         self.process = subprocess.Popen(
             self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env={**os.environ, **(self.env or {})})
-        self.threads = [threading.Thread(target=self.collect, args=pair, daemon=True) for pair in
-                        ((self.process.stderr, self.errors), (self.process.stdout, self.output))]
-        for thread in self.threads:
-            thread.start()
+            stderr=subprocess.PIPE, env={**os.environ, **(self.env or {})})
+        self.reader = threading.Thread(target=self.collect, daemon=True)
+        self.reader.start()
         end = time.monotonic() + START_SECONDS
         while not self.ready.wait(0.02):
             if self.process.poll() is not None:
@@ -127,17 +128,35 @@ class Server:
                 raise AssertionError(f"not ready after {START_SECONDS} s:\n{self.log()}")
         return True
 
-    def collect(self, pipe, lines):
-        for line in pipe:
-            lines.append(line)
-            if lines is self.errors and re.search(r"\bready$", line.rstrip()):
+    def collect(self):
+        """Both pipes in one thread, standard error first: what was printed before the word "ready"
+        is in banner() when ready is said."""
+        pipes = [(pipe, codecs.getincrementaldecoder("utf-8")("replace"), text) for pipe, text in
+                 ((self.process.stderr, self.errors), (self.process.stdout, self.output))]
+        for pipe, _, _ in pipes:
+            os.set_blocking(pipe.fileno(), False)
+        while pipes:
+            select.select([pipe for pipe, _, _ in pipes], [], [])
+            pipes = [one for one in pipes if self.take(*one)]
+            if not self.ready.is_set() and READY.search(self.log()):
                 self.ready.set()
+
+    @staticmethod
+    def take(pipe, decoder, text):
+        """What is in the pipe just now; False when it has ended."""
+        while True:
+            try:
+                data = os.read(pipe.fileno(), 65536)
+            except BlockingIOError:
+                return True
+            text.append(decoder.decode(data, final=not data))
+            if not data:
+                return False
 
     # --- stopping
 
     def join(self):
-        for thread in self.threads:
-            thread.join(STOP_SECONDS)
+        self.reader.join(STOP_SECONDS)
         self.process.stdout.close()
         self.process.stderr.close()
 

@@ -114,6 +114,27 @@ def rest_credentials(secret, name, ttl=3600, now=None):
     return username, base64.b64encode(digest).decode()
 
 
+_ports_had = set()  # (server, local address) of every UDP client of this process
+_ports_kept = []  # sockets that only keep the kernel from giving their port out once more
+
+
+def connect_from_new_port(make, server):
+    """A UDP socket whose five-tuple this process never had before: an allocation outlives a client
+    that left without a word, and whoever comes from its port meets it (437)."""
+    while True:
+        made = make()
+        try:
+            made.connect(server)
+            five_tuple = (server, made.getsockname()[:2])
+        except BaseException:
+            made.close()
+            raise
+        if five_tuple not in _ports_had:
+            _ports_had.add(five_tuple)
+            return made
+        _ports_kept.append(made)
+
+
 class TurnClient:
     """One connection to a server and at most one allocation on it."""
 
@@ -127,7 +148,12 @@ class TurnClient:
         self.inbox, self.pending = [], b""
         family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-        self.socket = make_socket(family, kind) if make_socket else socket.socket(family, kind)
+        make = make_socket or socket.socket
+        if transport == "udp":
+            self.socket = connect_from_new_port(lambda: make(family, kind), server)
+            self.socket.settimeout(timeout)
+            return
+        self.socket = make(family, kind)
         try:
             self.socket.settimeout(timeout)
             self.socket.connect(server)

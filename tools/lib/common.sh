@@ -67,8 +67,16 @@ build_jobs() {
   printf '%s\n' "$cpus"
 }
 
-# build_preset PRESET [TARGET...]: configures when needed and builds into build/PRESET.
-build_preset() {
+# build_preset PRESET [TARGET...]: configures when needed and builds into build/PRESET. Who comes
+# meanwhile waits: two builds in one folder would undo each other's notes of what is built.
+build_preset() (
+  mkdir -p build
+  exec 9>"build/$1.lock"
+  flock 9
+  build_preset_alone "$@" 9>&-
+)
+
+build_preset_alone() {
   local preset=$1 target
   shift
   # Ninja runs CMake again when a CMakeLists.txt changed, but knows nothing of the presets.

@@ -71,6 +71,21 @@ python_tests() {
   python3 tools/lib/count.py unittest "$logs/$name.out" >>"$counts"
 }
 
+# side_by_side COMMAND ARGUMENT...: COMMAND once for each ARGUMENT, as many at a time as there are
+# processors; what they print comes one after another, in the order given.
+side_by_side() {
+  local command=$1 argument outputs
+  shift
+  outputs=$(mktemp -d)
+  for argument; do
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+    "$command" "$argument" >"$outputs/$argument" 2>&1 &
+  done
+  wait || true
+  for argument; do cat "$outputs/$argument"; done
+  rm -r "$outputs"
+}
+
 # gtest_run PRESET [CTEST OPTIONS...]: ctest, counting single GoogleTest cases.
 gtest_run() {
   local preset=$1 results
@@ -147,13 +162,16 @@ stage_command_line() {
   interop_tests command-line test_command_line
 }
 
+interop_module() { interop_tests "interop-$1" "$1"; }
+
+# Module beside module: they wait far more than they work.
 stage_interop() {
   local -a modules
   release_binary
   build_preset release turnpike-call turnpike-load turnpike-signal-load floor_recvmmsg floor_gso
   mapfile -t modules < <(find tests/interop -name "test_*.py" -printf "%f\n" | sed "s/\.py$//" |
     grep -vx test_command_line | sort)
-  interop_tests interop "${modules[@]}"
+  side_by_side interop_module "${modules[@]}"
 }
 
 stage_conformance() {
@@ -171,14 +189,13 @@ stage_package() {
     python_tests package /usr/bin/python3 -m unittest --verbose test_debian_package test_container
 }
 
+fuzz_target() { check "$1" tools/fuzz "$1" 10; }
+
 stage_fuzz() {
-  local target
   local -a targets
   mapfile -t targets < <(tools/fuzz --list)
   build_preset fuzz "${targets[@]/#/fuzz_}"
-  for target in "${targets[@]}"; do
-    check "$target" tools/fuzz "$target" 10
-  done
+  side_by_side fuzz_target "${targets[@]}"
 }
 
 # npm_tests STAGE FOLDER: the folder's `npm test` with what its lock file names.
