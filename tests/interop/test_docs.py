@@ -1,5 +1,6 @@
-"""The documentation: links and anchors lead somewhere, options that it names exist, and what it says
-to paste (configurations, firewall rules, manifests, commands) is taken by the programs it is for."""
+"""The documentation: links and anchors lead somewhere, options that it names exist, and what it
+gives to paste (configurations, firewall rules, manifests, commands) is taken by the programs that
+it is for."""
 
 import json
 import os
