@@ -112,6 +112,40 @@ class Links(unittest.TestCase):
             self.assertFalse(there - named, f"{index} does not lead to these")
 
 
+class Translations(unittest.TestCase):
+    FOLDER = "docs/zh-CN"
+    ELSEWHERE = {"recipes.md": "docs/recipes/README.md"}
+
+    def pairs(self):
+        for page in pages():
+            if os.path.dirname(page) == self.FOLDER:
+                name = os.path.basename(page)
+                yield page, self.ELSEWHERE.get(name, f"docs/{name}")
+
+    def test_the_main_pages_are_there(self):
+        there = {os.path.basename(page) for page, _ in self.pairs()}
+        self.assertGreaterEqual(there, {
+            "README.md", "vps.md", "clouds.md", "quick-start.md", "client.md", "recipes.md",
+            "migration-from-coturn.md", "troubleshooting.md"})
+
+    def test_each_shows_what_the_english_page_shows(self):
+        for translated, english in self.pairs():
+            with self.subTest(translated):
+                self.assertEqual(blocks(translated), blocks(english))
+
+    def test_each_leads_to_the_other_language(self):
+        for translated, english in self.pairs():
+            for page, other in ((translated, english), (english, translated)):
+                with self.subTest(page):
+                    self.assertIn(os.path.relpath(other, os.path.dirname(page)), set(links(page)))
+
+    def test_each_is_in_the_index(self):
+        named = {os.path.basename(link) for link in links(f"{self.FOLDER}/README.md")
+                 if "/" not in link}
+        self.assertFalse({os.path.basename(page) for page, _ in self.pairs()} - named
+                         - {"README.md"})
+
+
 class Options(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
