@@ -97,6 +97,27 @@ class Served(unittest.TestCase):
         mapped = self.allocates(self.server.proxied_port, "tls", make_socket=Proxied)
         self.assertEqual(mapped, ("198.51.100.7", 50000))
 
+    def test_a_container_by_compose(self):
+        """Its environment and secret, without the container."""
+        text, = [text for kind, text in blocks("docs/operations.md")
+                 if kind == "yaml" and "network_mode" in text]
+        compose = yaml.safe_load(text)
+        service = compose["services"]["turnpike"]
+        self.assertEqual(service["secrets"], list(compose["secrets"]))
+        self.assertEqual([volume.split(":")[0] for volume in service["volumes"]],
+                         list(compose["volumes"]))
+        environment = dict(service["environment"])
+        self.assertEqual(environment.pop("TURNPIKE_EXTERNAL_IP"), "auto")
+        self.assertEqual(environment["TURNPIKE_STATIC_AUTH_SECRET__FILE"],
+                         f"/run/secrets/{service['secrets'][0]}")
+        with tempfile.NamedTemporaryFile("w", prefix="turnpike-test-") as secret:
+            secret.write(SECRET + "\n")
+            secret.flush()
+            environment["TURNPIKE_STATIC_AUTH_SECRET__FILE"] = secret.name
+            self.server = self.enterContext(Server("--relay-ip", "127.0.0.1", env=environment))
+            self.allocates(self.server.port, "udp")
+        self.assertIn(f"turn:{HOST}:{self.server.port}?transport=udp", self.server.banner())
+
     def test_a_first_vps(self):
         """With the hook that certbot runs, as root and in a shell."""
         folder = tempfile.mkdtemp(prefix="turnpike-test-")
