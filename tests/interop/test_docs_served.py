@@ -99,7 +99,7 @@ class Served(unittest.TestCase):
 
     def test_a_container_by_compose(self):
         """Its environment and secret, without the container."""
-        text, = [text for kind, text in blocks("docs/operations.md")
+        text, = [text for kind, text in blocks("docs/container.md")
                  if kind == "yaml" and "network_mode" in text]
         compose = yaml.safe_load(text)
         service = compose["services"]["turnpike"]
