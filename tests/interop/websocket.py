@@ -20,8 +20,8 @@ class Closed(Exception):
 
 
 class WebSocket:
-    def __init__(self, address, path="/ws", tls=False, timeout=10):
-        self.socket = socket.create_connection(address, timeout=timeout)
+    def __init__(self, address, path="/ws", tls=False, timeout=10, source=None):
+        self.socket = socket.create_connection(address, timeout, source and (source, 0))
         try:
             if tls:
                 context = ssl._create_unverified_context()
