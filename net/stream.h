@@ -85,6 +85,12 @@ class Stream {
 
   virtual bool secure() const = 0;
   virtual std::string_view alpn() const = 0;  // "" without TLS or without agreement
+  // What was agreed on, once on_secured() was called: constant strings; "" without TLS.
+  struct Tls {
+    std::string_view version;  // "TLSv1.3"
+    std::string_view cipher;   // "TLS_AES_256_GCM_SHA384"
+  };
+  virtual Tls tls() const { return {}; }
   // After on_end(): what TLS did not like, for the operator; empty when it was something else.
   virtual std::string_view tls_failure() const { return {}; }
   const Address& local() const { return local_; }

@@ -40,6 +40,11 @@ std::string_view TlsStream::alpn() const {
   return {reinterpret_cast<const char*>(name), length};
 }
 
+Stream::Tls TlsStream::tls() const {
+  if (session_ == nullptr || !SSL_is_init_finished(session_->ssl())) return {};
+  return {SSL_get_version(session_->ssl()), SSL_get_cipher_name(session_->ssl())};
+}
+
 TlsStream::Io TlsStream::handshake() {
   ERR_clear_error();
   return outcome(SSL_do_handshake(session_->ssl()));

@@ -16,6 +16,7 @@ class TlsStream final : public SocketStream {
 
   bool secure() const override { return true; }
   std::string_view alpn() const override;
+  Tls tls() const override;
   std::string_view tls_failure() const override { return failure_; }
 
  private:

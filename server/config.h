@@ -115,6 +115,7 @@ struct Config {
   std::optional<std::uint16_t> metrics_port;
   IpAddress metrics_ip = IpAddress::v4(127, 0, 0, 1);
   std::string metrics_token;            // asked of whoever reads them; empty: nothing is
+  bool public_stats = false;            // /stats on the ports of clients, too
   std::uint32_t wake_rest = 125;        // microseconds; 0: never
   std::uint32_t drain_deadline = 3600;  // seconds; 0: none
   std::string proc_user;                // whom root becomes; empty: the system user

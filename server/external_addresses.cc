@@ -231,19 +231,6 @@ Expected<ExternalAddressReport, ExternalAddressError> map_external_addresses(
   return Mapper(wish).run();
 }
 
-bool is_private(const IpAddress& ip) {
-  static const std::vector<IpRange> ranges = [] {
-    std::vector<IpRange> list;
-    for (const char* text : {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
-                             "169.254.0.0/16", "fc00::/7", "fe80::/10"}) {
-      list.push_back(*IpRange::parse(text));
-    }
-    return list;
-  }();
-  return std::any_of(ranges.begin(), ranges.end(),
-                     [&](const IpRange& range) { return range.contains(ip); });
-}
-
 std::string joined(const std::vector<IpAddress>& ips) {
   std::string text;
   for (const IpAddress& ip : ips) text += (text.empty() ? "" : ", ") + ip.to_string();

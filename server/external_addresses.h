@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/expected.h"
+#include "base/private_address.h"
 #include "server/config.h"
 #include "turn/relayed_addresses.h"
 
@@ -52,8 +53,6 @@ struct ExternalAddressError {
 Expected<ExternalAddressReport, ExternalAddressError> map_external_addresses(
     const ExternalAddressWish& wish);
 
-// Of a private network (RFC 1918, RFC 6598, RFC 4193) or of one link: of no use to clients outside.
-bool is_private(const IpAddress& ip);
 std::string joined(const std::vector<IpAddress>& ips);
 std::vector<IpAddress> of_family(const std::vector<IpAddress>& ips, Family family);
 

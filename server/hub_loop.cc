@@ -66,7 +66,9 @@ void HubLoop::take(std::unique_ptr<net::Stream> stream, ByteView unread) {
 
 HubLoop::Visitor* HubLoop::admit(std::unique_ptr<net::Stream> stream) {
   if (shut_down_done_) return nullptr;
-  const signaling::ConnectionOrigin origin{stream->remote(), stream->local(), stream->secure()};
+  const net::Stream::Tls tls = stream->tls();
+  const signaling::ConnectionOrigin origin{
+      stream->remote(), stream->local(), stream->secure(), {tls.version, tls.cipher}};
   const ConnectionHandle handle = carrier_.on_connected(loop_.tick(), origin);
   if (!handle) return nullptr;
   auto visitor = std::make_unique<Visitor>(*this, std::move(stream));

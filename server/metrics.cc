@@ -11,6 +11,7 @@
 
 #include "server/options.h"
 #include "server/prometheus_text.h"
+#include "server/worker_sums.h"
 
 namespace turnpike::server {
 namespace {
@@ -27,33 +28,6 @@ constexpr std::array<std::string_view, AllocationCounters::kFamilies> kFamilyNam
                                                                                       "both"};
 static_assert(kTransportNames.size() == MessageCounters::kTransports.size());
 static_assert(kMethodNames.size() == MessageCounters::kMethods.size());
-
-using Workers = std::vector<std::unique_ptr<Worker>>;
-
-std::uint64_t sum(const Workers& workers, const std::function<std::uint64_t(const Worker&)>& of) {
-  std::uint64_t total = 0;
-  for (const auto& worker : workers) total += of(*worker);
-  return total;
-}
-
-std::uint64_t relayed(const Workers& workers, const Counter turn::Statistics::*counter) {
-  return sum(workers, [counter](const Worker& worker) {
-    return (worker.relay_statistics().*counter).read();
-  });
-}
-
-std::uint64_t at_door(const Workers& workers, const Counter FrontDoorStatistics::*counter) {
-  return sum(workers, [counter](const Worker& worker) {
-    return (worker.front_door_statistics().*counter).read();
-  });
-}
-
-std::uint64_t at_dtls_door(const Workers& workers, const Counter DtlsDoorStatistics::*counter) {
-  return sum(workers, [counter](const Worker& worker) {
-    const DtlsDoorStatistics* statistics = worker.dtls_statistics();
-    return statistics == nullptr ? 0 : (statistics->*counter).read();
-  });
-}
 
 void tell_process(PrometheusText& text) {
   rusage usage{};
@@ -150,16 +124,12 @@ void tell_kinds(PrometheusText& text, const Workers& workers, KindCount count) {
 }
 
 void tell_auth_failures(PrometheusText& text, const Workers& workers) {
-  // In the order of Authenticator::Failure.
-  constexpr std::array<std::string_view, turn::Authenticator::kFailures> kReasons = {
-      "unknown_user", "bad_integrity", "expired", "revoked", "stale_nonce"};
   text.family("turnpike_auth_failures_total", Kind::kCounter,
               "Requests whose credentials were refused. A stale nonce is no attack: clients go on "
               "with the new one.");
-  for (std::size_t i = 0; i < kReasons.size(); ++i) {
-    text.sample({{"reason", kReasons[i]}}, sum(workers, [i](const Worker& worker) {
-                  return worker.relay_statistics().auth_failures[i].read();
-                }));
+  const auto failures = auth_failures(workers);
+  for (std::size_t i = 0; i < failures.size(); ++i) {
+    text.sample({{"reason", kAuthFailureReasons[i]}}, failures[i]);
   }
 }
 
@@ -233,19 +203,10 @@ void tell_relaying(PrometheusText& text, const Workers& workers) {
 
   text.family("turnpike_turn_relay_dropped_total", Kind::kCounter,
               "Packets that were not relayed, by the reason.");
-  const auto drop = [&](std::string_view reason, std::uint64_t count) {
-    text.sample({{"reason", reason}}, count);
-  };
-  drop("no_allocation", relayed(workers, &Statistics::dropped_no_allocation));
-  drop("no_channel", relayed(workers, &Statistics::dropped_no_channel));
-  drop("no_permission", relayed(workers, &Statistics::dropped_no_permission));
-  drop("dead_relay", relayed(workers, &Statistics::dropped_dead_relay));
-  drop("max_bps", relayed(workers, &Statistics::dropped_over_max_bps));
-  drop("bps_capacity", relayed(workers, &Statistics::dropped_over_capacity));
-  drop("backpressure", sum(workers, [](const Worker& worker) {
-                         return worker.driver_statistics().stream_messages_dropped.read() +
-                                worker.short_cut_statistics().dropped.read();
-                       }) + at_dtls_door(workers, &DtlsDoorStatistics::messages_dropped));
+  const auto drops = relay_drops(workers);
+  for (std::size_t i = 0; i < drops.size(); ++i) {
+    text.sample({{"reason", kRelayDropReasons[i]}}, drops[i]);
+  }
   text.counter("turnpike_turn_icmp_indications_total",
                "Indications to clients that a packet of theirs was lost.",
                relayed(workers, &Statistics::icmp_indications));

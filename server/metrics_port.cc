@@ -3,8 +3,10 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "server/options.h"
 #include "server/prometheus_text.h"
 #include "signaling/api.h"
+#include "signaling/assets.h"
 
 namespace turnpike::server {
 
@@ -20,6 +22,7 @@ MetricsPort::MetricsPort(net::Loop& loop, std::unique_ptr<net::TcpListener> list
       token_(std::move(token)),
       sources_(std::move(sources)),
       carrier_({}, *this),
+      stats_({carrier_, sources_.history, sources_.pass, version(), sources_.run}),
       connections_(carrier_, {loop}) {}
 
 void MetricsPort::start() {
@@ -27,10 +30,11 @@ void MetricsPort::start() {
       loop_, [this](int fd) { connections_.take(net::Stream::accept(loop_, fd, nullptr), {}); });
 }
 
-void MetricsPort::on_request(Tick, signaling::ConnectionHandle connection,
+void MetricsPort::on_request(Tick now, signaling::ConnectionHandle connection,
                              const signaling::Visit& visit) {
+  if (StatsDesk::handles(visit.request.path())) return stats_.on_request(now, connection, visit);
   Response response = answer(visit.request);
-  response.no_store = true;
+  if (response.borrowed.empty() && response.status != 304) response.no_store = true;
   carrier_.respond(connection, response);
 }
 
@@ -43,7 +47,12 @@ Response MetricsPort::answer(const Request& request) const {
   if (request.path() == "/healthz" || request.path() == "/readyz") {
     return signaling::health_response(sources_.health(), request.path());
   }
-  if (request.path() != "/metrics") return text_response(404, "look at /metrics\n");
+  constexpr std::string_view kAssets = "/assets/";
+  if (request.path().starts_with(kAssets)) {
+    const auto* asset = signaling::find_asset(request.path().substr(kAssets.size()));
+    if (asset != nullptr) return signaling::asset_response(request, *asset);
+  }
+  if (request.path() != "/metrics") return text_response(404, "look at /metrics or /stats\n");
   const std::string proof = signaling::bearer_proof(request, {});
   if (!token_.empty() &&
       !equal_in_constant_time(sha256(as_bytes(token_)), sha256(as_bytes(proof)))) {

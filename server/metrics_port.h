@@ -1,6 +1,6 @@
 // MetricsPort: a small HTTP server of its own for whoever watches this one: /metrics (our names,
-// ?compat=coturn for coturn's), /healthz and /readyz. Never on a port that clients know. Lives on
-// the main loop.
+// ?compat=coturn for coturn's), /stats with its assets, /healthz and /readyz. Never on a port that
+// clients know. Lives on the main loop.
 #pragma once
 
 #include <functional>
@@ -12,6 +12,7 @@
 #include "net/loop.h"
 #include "net/tcp_listener.h"
 #include "server/hub_loop.h"
+#include "server/stats_desk.h"
 #include "signaling/carrier.h"
 #include "signaling/health.h"
 
@@ -23,6 +24,9 @@ class MetricsPort final : private signaling::Routes {
     std::function<std::string()> metrics;
     std::function<std::string()> coturn_metrics;
     std::function<signaling::Health()> health;
+    const History& history;
+    StatsPass& pass;
+    std::string_view run;  // StatsDesk's
   };
   // `token` is asked for as `Authorization: Bearer`; empty: nothing is asked.
   MetricsPort(net::Loop& loop, std::unique_ptr<net::TcpListener> listener, std::string token,
@@ -42,6 +46,7 @@ class MetricsPort final : private signaling::Routes {
   const std::string token_;
   const Sources sources_;
   signaling::Carrier carrier_;
+  StatsDesk stats_;
   HubLoop connections_;
 };
 

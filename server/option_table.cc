@@ -299,18 +299,23 @@ constexpr std::array kOptions = {
            "into X-Forwarded-For, X-Forwarded-Proto and PROXY headers is believed.",
            add_range<&Config::trusted_proxies>},
     Option{"prometheus-port", "PORT", kMonitoring, kOnce, kPublic, "prometheus-port", "",
-           "Port of /metrics, /healthz and /readyz for those who watch the server; 0 = none. "
-           "Default: 9641, and none when that is taken.",
+           "Port of /metrics, /stats, /healthz and /readyz for those who watch the server; 0 = "
+           "none. Default: 9641, and none when that is taken.",
            set_metrics_port},
     Option{"prometheus-address", "IP", kMonitoring, kOnce, kPublic, "prometheus-address",
            "127.0.0.1", "Address of that port. Any but loopback needs a --prometheus-token.",
            set_metrics_ip},
     Option{"prometheus-token", "TOKEN", kMonitoring, kOnce, kSecret, "prometheus-token", "",
-           "Answer /metrics only to those who send it: Authorization: Bearer TOKEN.",
+           "Answer /metrics only to those who send it: Authorization: Bearer TOKEN. /stats asks "
+           "for it, too.",
            set_metrics_token},
     Option{"prometheus-token-file", "FILE", kMonitoring, kOnce, kPublic, "prometheus-token", "",
            "The same from a file.",
            set_metrics_token_of_file},
+    Option{"public-stats", "", kMonitoring, kFlag, kPublic, "public-stats", "",
+           "Serve /stats, the dashboard, on the ports of clients, too, over HTTPS. Needs a "
+           "--prometheus-token, which the page asks for.",
+           set_switch<&Config::public_stats, true>},
 
     Option{"log-level", "LEVEL", kLog, kOnce, kPublic, "log-level", "info",
            "The least that is logged: debug, info, warning or error.",
@@ -443,6 +448,21 @@ Expected<void> check_alternate_port(const Config& config) {
   return {};
 }
 
+Expected<void> check_metrics(const Config& config) {
+  if (!config.metrics_token.empty()) return {};
+  if (!config.metrics_ip.is_loopback()) {
+    return failure(
+        "--prometheus-address is not loopback: whoever reaches it could read the metrics; pass "
+        "--prometheus-token TOKEN too");
+  }
+  if (config.public_stats) {
+    return failure(
+        "--public-stats would show the server's figures to everybody: pass --prometheus-token "
+        "TOKEN too");
+  }
+  return {};
+}
+
 Expected<void> check_auth_hook(const Config& config) {
   const bool named = !config.auth_hook_ca.empty() || !config.auth_hook_token.empty();
   if (named && !config.auth_hook) {
@@ -491,11 +511,7 @@ Expected<void> check_together(const Config& config) {
   if (!config.tcp_relay && !config.allowed_tcp_peer_ports.empty()) {
     return failure("--allowed-tcp-peer-port is about TCP relaying: pass --tcp-relay too");
   }
-  if (!config.metrics_ip.is_loopback() && config.metrics_token.empty()) {
-    return failure(
-        "--prometheus-address is not loopback: whoever reaches it could read the metrics; pass "
-        "--prometheus-token TOKEN too");
-  }
+  if (auto checked = check_metrics(config); !checked) return checked;
   // A port of 0 is drawn by the kernel and collides with nothing.
   std::set<std::uint16_t> taken;
   const auto take = [&taken](std::uint16_t port) { return port == 0 || taken.insert(port).second; };

@@ -73,11 +73,34 @@ signaling::IceUrls ice_urls(const Plan& plan, const BoundAddresses& bound) {
   return urls;
 }
 
+// One of each family, as allocations are told them; where nobody listens in a family there is none.
+std::vector<IpAddress> reachable_addresses(const Plan& plan, const BoundAddresses& bound) {
+  std::vector<IpAddress> addresses;
+  for (const Family family : {Family::kIPv4, Family::kIPv6}) {
+    const auto listens = [family](const auto& list, const auto& address_of) {
+      return std::any_of(list.begin(), list.end(),
+                         [&](const auto& one) { return address_of(one).ip.family() == family; });
+    };
+    if (!listens(bound.udp, [](const Address& one) { return one; }) &&
+        !listens(bound.tcp, [](const Plan::TcpPort& one) { return one.address; })) {
+      continue;
+    }
+    for (const IpAddress& ip : plan.relay_ips) {
+      const IpAddress external = plan.turn->external.to_external(ip);
+      if (external.family() != family) continue;
+      addresses.push_back(external);
+      break;
+    }
+  }
+  return addresses;
+}
+
 }  // namespace
 
 signaling::Settings signaling_settings(const Plan& plan, const BoundAddresses& bound) {
   signaling::Settings settings = plan.signaling;
   settings.ice_urls = ice_urls(plan, bound);
+  settings.addresses = reachable_addresses(plan, bound);
   const std::string host = authority(public_host(plan));
   const auto secure = tls_port(plan, bound);
   if (secure && certificate_matches(plan)) {

@@ -82,6 +82,7 @@ constexpr std::array kFixed = {
     Fixed{"prometheus-port", keep<&Config::metrics_port>},
     Fixed{"prometheus-address", keep<&Config::metrics_ip>},
     Fixed{"prometheus-token", keep<&Config::metrics_token>},
+    Fixed{"public-stats", keep<&Config::public_stats>},
     Fixed{"state-dir", keep<&Config::state_dir>},
     Fixed{"workers", keep<&Config::workers>},
     Fixed{"wake-rest", keep<&Config::wake_rest>},

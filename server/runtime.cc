@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "base/log.h"
+#include "server/credential_judge.h"
 #include "server/metrics.h"
+#include "server/options.h"
 
 namespace turnpike::server {
 namespace {
@@ -136,7 +138,13 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       quota_(plan.config.quota),
       bandwidth_(plan.config.bps_capacity, plan.workers),
       tls_(plan.tls),
-      stop_requested_(main_loop_, [this] { stop(); }) {
+      turn_(plan.turn),
+      stop_requested_(main_loop_, [this] { stop(); }),
+      history_(plan.workers),
+      stats_pass_(plan.config.metrics_token, random_),
+      run_(random_.token(6)),
+      sampler_(main_loop_, history_,
+               [this](MonoTime now) { return take_sample(metrics_sources(), clocks_.busy(now)); }) {
   echo_ = EchoDoor::open({plan_, main_loop_, relays_, random_});
   signaling::Settings settings = signaling_settings(plan_, bound_);
   if (echo_) {
@@ -180,21 +188,43 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
     if (report_) report_(health());
   });
   service_->judge_health_by([this] { return health(); });
+  service_->judge_credentials_by([this](std::string_view username, std::string_view password,
+                                        WallTime now) { return judge(username, password, now); });
+  if (plan_.config.public_stats) open_public_stats();
   if (metrics) open_metrics(std::move(metrics));
 }
 
 void Runtime::open_metrics(std::unique_ptr<net::TcpListener> listener) {
-  const auto sources = [this] {
-    const bool ready = health().stuck.empty() && health().not_ready.empty();
-    const EchoEndpoint* echo = echo_ ? &echo_->endpoint() : nullptr;
-    return MetricsSources{plan_,          workers_,   relays_,  *service_, echo,
-                          quota_.total(), tls_.get(), started_, ready,     draining_};
-  };
   metrics_ = std::make_unique<MetricsPort>(
       main_loop_, std::move(listener), plan_.config.metrics_token,
-      MetricsPort::Sources{[sources] { return metrics_text(sources()); },
-                           [sources] { return coturn_metrics_text(sources()); },
-                           [this] { return health(); }});
+      MetricsPort::Sources{[this] { return metrics_text(metrics_sources()); },
+                           [this] { return coturn_metrics_text(metrics_sources()); },
+                           [this] { return health(); }, history_, stats_pass_, run_});
+}
+
+MetricsSources Runtime::metrics_sources() const {
+  const bool ready = health().stuck.empty() && health().not_ready.empty();
+  const EchoEndpoint* echo = echo_ ? &echo_->endpoint() : nullptr;
+  return {plan_,          workers_,   relays_,  *service_, echo,
+          quota_.total(), tls_.get(), started_, ready,     draining_};
+}
+
+std::string_view Runtime::judge(std::string_view username, std::string_view password,
+                                WallTime now) const {
+  const bool others = plan_.auth_hook || plan_.turn_jwt || plan_.config.oauth;
+  return judge_credential(turn_->credentials, others ? OtherUsers::kSome : OtherUsers::kNone,
+                          username, password, now);
+}
+
+void Runtime::open_public_stats() {
+  public_stats_ = std::make_unique<StatsDesk>(StatsDesk::Parts{
+      service_->carrier(), history_, stats_pass_, version(), run_, StatsDesk::Port::kPublic});
+  service_->add_annex(
+      [this](Tick now, signaling::ConnectionHandle connection, const signaling::Visit& visit) {
+        const bool ours = StatsDesk::handles(visit.request.path());
+        if (ours) public_stats_->on_request(now, connection, visit);
+        return ours;
+      });
 }
 
 signaling::Health Runtime::health() const {
@@ -218,7 +248,10 @@ void Runtime::serve() {
   if (echo_) echo_->start();
   for (const auto& loop : worker_loops_) {
     threads_.emplace_back([running = loop.get()] { running->run(); });
+    clocks_.watch(threads_.back());
   }
+  if (shares_main_loop()) clocks_.watch_this_thread();
+  sampler_.start();
   main_loop_.run();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
@@ -233,6 +266,7 @@ void Runtime::renew(const Plan& plan) {
     if (!worker->post(order)) log::warning("a worker is overloaded and keeps what it had");
   }
   tls_ = plan.tls;
+  turn_ = plan.turn;
   service_->renew(signaling_settings(plan, bound_));
 }
 

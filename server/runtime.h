@@ -25,10 +25,12 @@
 #include "server/metrics_port.h"
 #include "server/plan.h"
 #include "server/pulse.h"
+#include "server/sampler.h"
 #include "server/shared_bandwidth.h"
 #include "server/shared_quota.h"
 #include "server/shared_relays.h"
 #include "server/static_files.h"
+#include "server/stats_desk.h"
 #include "server/worker.h"
 #include "signaling/service.h"
 
@@ -85,6 +87,9 @@ class Runtime {
   void on_hook_settled(std::string_view username, const HookAnswer& answer);
   void stop();
   void open_metrics(std::unique_ptr<net::TcpListener> listener);
+  void open_public_stats();
+  std::string_view judge(std::string_view username, std::string_view password, WallTime now) const;
+  MetricsSources metrics_sources() const;
   signaling::Health health() const;
 
   const Plan plan_;
@@ -97,6 +102,7 @@ class Runtime {
   SharedQuota quota_;
   SharedBandwidth bandwidth_;
   std::shared_ptr<const net::TlsContext> tls_;  // as last renewed; null: no TLS
+  std::shared_ptr<const turn::Settings> turn_;  // likewise
   std::unique_ptr<HookCache> hook_cache_;
   std::vector<std::unique_ptr<ParcelBox>> boxes_;      // of the workers
   std::atomic<std::uint64_t> connections_refused_{0};  // by a hub that is overloaded
@@ -105,12 +111,18 @@ class Runtime {
   std::vector<std::unique_ptr<net::Loop>> worker_loops_;
   net::Async stop_requested_;
   std::unique_ptr<EchoDoor> echo_;  // nullptr: there is none
+  History history_;
+  StatsPass stats_pass_;
+  const std::string run_;  // a name for this run, in ids of rows of the history
   std::unique_ptr<signaling::Service> service_;
+  std::unique_ptr<StatsDesk> public_stats_;  // nullptr without --public-stats
   std::unique_ptr<HubLoop> hub_;
   std::unique_ptr<HookClient> hook_;  // null, with its cache, without --auth-hook
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Pulse> pulse_;
   std::unique_ptr<MetricsPort> metrics_;  // nullptr: nobody watches
+  WorkerClocks clocks_;
+  Sampler sampler_;
   std::function<void(const signaling::Health&)> report_;
   WallTime started_;
   bool serving_ = false;

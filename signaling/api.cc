@@ -104,9 +104,12 @@ Api::Api(Parts parts)
 
 Response Api::handle(Tick now, const IpAddress& source, const Request& request, HubSink& sink) {
   const bool mints = request.path() == "/api/ice";
-  const auto permit = desk_.admit(now, source, bearer_proof(request, {"key", "api", "token"}),
-                                  mints ? MintDesk::Accepts::kAll : MintDesk::Accepts::kKeys);
+  const bool judges = request.path() == "/api/ice/why";
+  const auto permit =
+      desk_.admit(now, source, bearer_proof(request, {"key", "api", "token"}),
+                  mints || judges ? MintDesk::Accepts::kAll : MintDesk::Accepts::kKeys);
   if (!permit) return refused(permit.error());
+  if (judges) return request.method == Method::kPost ? why(now, request) : not_allowed("POST");
   if (!mints) return route(now, request, sink);
   const bool reads = request.method == Method::kGet || request.method == Method::kHead;
   if (!reads && request.method != Method::kPost) return not_allowed("GET, HEAD, POST");
@@ -154,6 +157,20 @@ Response Api::mint(Tick now, const Request& request, const Permit& permit) {
     response.headers.emplace_back("Link", std::move(link));
   }
   return response;
+}
+
+// Strangers are never told whether a user exists, by TURN neither.
+Response Api::why(Tick now, const Request& request) const {
+  const auto body = body_object(request);
+  const auto text = [&body](const char* name) -> std::optional<std::string> {
+    const auto found = body->find(name);
+    if (found == body->end() || !found->is_string()) return std::nullopt;
+    return found->get<std::string>();
+  };
+  const auto username = body ? text("username") : std::nullopt;
+  const auto credential = body ? text("credential") : std::nullopt;
+  if (!username || !credential) return bad("bad-request", "username and credential are texts");
+  return answer({{"verdict", judge_(*username, *credential, now.wall)}});
 }
 
 Response Api::invite(Tick now, const Request& request) {

@@ -3,10 +3,12 @@
 // thread.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/address.h"
@@ -36,6 +38,11 @@ class Api {
   };
   explicit Api(Parts parts);
 
+  // Service::judge_credentials_by.
+  using CredentialJudge = std::function<std::string_view(std::string_view username,
+                                                         std::string_view password, WallTime now)>;
+  void judge_credentials_by(CredentialJudge judge) { judge_ = std::move(judge); }
+
   // `request`'s path begins with "/api/".
   http::Response handle(Tick now, const IpAddress& source, const http::Request& request,
                         HubSink& sink);
@@ -50,11 +57,13 @@ class Api {
   http::Response route(Tick now, const http::Request& request, HubSink& sink);
   http::Response mint(Tick now, const http::Request& request, const Permit& permit);
   http::Response invite(Tick now, const http::Request& request);
+  http::Response why(Tick now, const http::Request& request) const;
   http::Response rooms() const;
   http::Response remove(Tick now, std::string_view rest, HubSink& sink);
 
   Parts parts_;
   MintDesk desk_;
+  CredentialJudge judge_ = [](std::string_view, std::string_view, WallTime) { return "elsewhere"; };
 };
 
 // What a request shows: `Authorization: Bearer PROOF`, else the first of these query parameters.

@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "base/bytes.h"
+#include "signaling/http.h"
+#include "signaling/response.h"
 
 namespace turnpike::signaling {
 
@@ -18,5 +20,8 @@ struct Asset {
 // nullptr when there is none. Names are those of the files in signaling/web/; the socket.io client
 // of others is "socketio/socket.io.js" and so on, when it was there at build time.
 const Asset* find_asset(std::string_view name);
+
+// It, or 304 for whoever has it already.
+http::Response asset_response(const http::Request& request, const Asset& asset);
 
 }  // namespace turnpike::signaling

@@ -30,7 +30,7 @@ ConnectionHandle Carrier::Core::connect(Tick now, const ConnectionOrigin& origin
     if (is_full(source_prefix(ip))) return {};
     if (!arrivals_.take(now.mono, ip)) return {};
   }
-  const ConnectionHandle handle = connections_.emplace(ip, origin.secure);
+  const ConnectionHandle handle = connections_.emplace(ip, origin.secure, origin.tls);
   if (!handle) return {};
   Connection& connection = *connections_.find(handle);
   ++per_source_[connection.counts_for];
@@ -78,6 +78,7 @@ void Carrier::Core::consume(ConnectionHandle handle, ByteView bytes) {
         return on_pipelined(handle, *connection, bytes);
       case Connection::Phase::kWebSocket:
         return on_websocket(handle, bytes);
+      case Connection::Phase::kStreaming:
       case Connection::Phase::kLingering:
         return discard(handle, *connection, bytes);
     }
@@ -243,6 +244,7 @@ void Carrier::Core::on_connection_timer(ConnectionHandle handle, Connection& con
     case Connection::Phase::kReading:
       return on_request_timeout(handle, connection);
     case Connection::Phase::kAnswering:
+    case Connection::Phase::kStreaming:
     case Connection::Phase::kLingering:
       return doom(handle, connection);
     case Connection::Phase::kWebSocket:
@@ -310,6 +312,13 @@ void Carrier::upgrade(ConnectionHandle connection, const Visit& visit, Endpoint&
 }
 void Carrier::ask_for_file(ConnectionHandle connection, std::string_view path) {
   core_->ask_for_file(connection, path);
+}
+void Carrier::begin_stream(ConnectionHandle connection, const http::Response& head,
+                           Endpoint& endpoint, Endpoint::Tag tag) {
+  core_->begin_stream(connection, head, endpoint, tag);
+}
+std::size_t Carrier::stream(ConnectionHandle connection, std::string_view bytes) {
+  return core_->stream(connection, bytes);
 }
 void Carrier::send(ConnectionHandle connection, ws::Opcode opcode, std::string_view payload) {
   core_->send(connection, opcode, payload);

@@ -5,6 +5,7 @@
 //
 //   bytes --> request --> Routes::on_request --+--> respond
 //                            ^                 +--> hold ........... respond, later
+//                            |                 +--> begin_stream ... stream, until drop
 //     pipelined bytes wait --+                 +--> ask_for_file ... Routes::on_file
 //                                              +--> upgrade -------> Endpoint::on_message ...
 //
@@ -102,8 +103,16 @@ class Carrier final : public Wire {
   // --- for Routes, inside on_request; and respond and hold, below ---
   // Answers the handshake, or refuses it: the site, the handshake itself, Endpoint::refuse.
   void upgrade(ConnectionHandle connection, const Visit& visit, Endpoint& endpoint, Sites sites);
+  // Answers with a body that goes on until somebody ends the connection (server-sent events):
+  // `head` without content. The endpoint is told when it is gone.
+  void begin_stream(ConnectionHandle connection, const http::Response& head, Endpoint& endpoint,
+                    Endpoint::Tag tag);
   // `path` as Outlet::read_file wants it. Routes::on_file answers.
   void ask_for_file(ConnectionHandle connection, std::string_view path);
+
+  // More of a stream; answers how many of its bytes wait. Inside a call from the world, as all
+  // below.
+  std::size_t stream(ConnectionHandle connection, std::string_view bytes);
 
   // Wire. Only inside a call from the world.
   void send(ConnectionHandle connection, ws::Opcode opcode, std::string_view payload) override;

@@ -37,10 +37,10 @@ struct Exchange {
 // One connection on its way from HTTP to its end. What is needed only while bytes are in flight is
 // behind pointers.
 struct Connection {
-  enum class Phase : std::uint8_t { kReading, kAnswering, kWebSocket, kLingering };
+  enum class Phase : std::uint8_t { kReading, kAnswering, kStreaming, kWebSocket, kLingering };
 
-  Connection(const IpAddress& from, bool over_tls)
-      : remote(from), counts_for(source_prefix(from)), secure(over_tls) {}
+  Connection(const IpAddress& from, bool over_tls, const TlsFacts& facts)
+      : remote(from), counts_for(source_prefix(from)), secure(over_tls), tls(facts) {}
   // What it counts for among all queues. More than this is a file, which the outlet bounds.
   std::size_t share() const { return std::min(queued, Carrier::kMaxQueuedBytes); }
 
@@ -48,6 +48,7 @@ struct Connection {
   IpAddress remote;
   IpAddress counts_for;  // the prefix
   bool secure;
+  TlsFacts tls;
   Phase phase = Phase::kReading;
   bool served = false;           // at least one response was sent
   bool doomed = false;           // to be ended when the current call is done
@@ -58,7 +59,7 @@ struct Connection {
   std::unique_ptr<http::RequestParser> parser;
   std::unique_ptr<Exchange> exchange;  // kAnswering
   std::unique_ptr<ws::Reader> reader;  // from the upgrade on
-  // The conversation: of a WebSocket or a held request.
+  // The conversation: of a WebSocket, a stream or a held request.
   Endpoint* endpoint = nullptr;
   Endpoint::Tag tag = 0;
   TokenBucket control_frames;
@@ -82,6 +83,9 @@ class Carrier::Core {
 
   void upgrade(ConnectionHandle handle, const Visit& visit, Endpoint& endpoint, Sites sites);
   void ask_for_file(ConnectionHandle handle, std::string_view path);
+  void begin_stream(ConnectionHandle handle, const http::Response& head, Endpoint& endpoint,
+                    Endpoint::Tag tag);
+  std::size_t stream(ConnectionHandle handle, std::string_view bytes);
   void hold(ConnectionHandle handle, Endpoint& endpoint, Endpoint::Tag tag);
   void respond(ConnectionHandle handle, const http::Response& response);
   void send(ConnectionHandle handle, ws::Opcode opcode, std::string_view payload);

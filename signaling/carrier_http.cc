@@ -65,7 +65,8 @@ void Carrier::Core::on_request(ConnectionHandle handle, Connection& connection, 
   exchange.request = std::move(request);
   const Caller caller = caller_of({connection.remote, connection.secure}, exchange.request,
                                   settings_.trusted_proxies);
-  routes_.on_request(now_, handle, Visit{caller.source, caller.secure, exchange.request});
+  routes_.on_request(now_, handle,
+                     Visit{caller.source, caller.secure, exchange.request, connection.tls});
   if (exchange.stage == Exchange::Stage::kHandling) {
     respond(handle, http::text_response(500, "the server has no answer to this\n"));
   }
@@ -131,6 +132,28 @@ void Carrier::Core::hold(ConnectionHandle handle, Endpoint& endpoint, Endpoint::
   exchange->stage = Exchange::Stage::kHeld;
   connection->endpoint = &endpoint;
   connection->tag = tag;
+}
+
+void Carrier::Core::begin_stream(ConnectionHandle handle, const Response& head, Endpoint& endpoint,
+                                 Endpoint::Tag tag) {
+  Connection* connection = connections_.find(handle);
+  Exchange* exchange = open_exchange(connection);
+  if (exchange == nullptr || exchange->stage != Exchange::Stage::kHandling) return;
+  Response begun = head;
+  begun.unending = true;
+  write(handle, *connection, as_bytes(http::serialise_head(begun, &exchange->request, now_.wall)));
+  exchange->stage = Exchange::Stage::kAnswered;
+  connection->phase = Connection::Phase::kStreaming;
+  connection->endpoint = &endpoint;
+  connection->tag = tag;
+}
+
+std::size_t Carrier::Core::stream(ConnectionHandle handle, std::string_view bytes) {
+  Connection* connection = connections_.find(handle);
+  if (connection == nullptr || connection->phase != Connection::Phase::kStreaming) return 0;
+  write(handle, *connection, as_bytes(bytes));
+  if (connection->queued > kMaxQueuedBytes) doom(handle, *connection);
+  return connection->queued;
 }
 
 void Carrier::Core::ask_for_file(ConnectionHandle handle, std::string_view path) {

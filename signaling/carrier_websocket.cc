@@ -177,9 +177,10 @@ void Carrier::Core::close(ConnectionHandle handle, ws::CloseCode code, std::stri
 
 void Carrier::Core::drop(ConnectionHandle handle) {
   Connection* connection = connections_.find(handle);
-  if (connection != nullptr && connection->phase == Connection::Phase::kWebSocket) {
-    doom(handle, *connection);
-  }
+  if (connection == nullptr) return;
+  const bool conversation = connection->phase == Connection::Phase::kWebSocket ||
+                            connection->phase == Connection::Phase::kStreaming;
+  if (conversation) doom(handle, *connection);
 }
 
 }  // namespace turnpike::signaling

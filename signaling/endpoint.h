@@ -25,11 +25,18 @@ namespace turnpike::signaling {
 struct Connection;  // private to the carrier
 using ConnectionHandle = Handle<Connection>;
 
+// What TLS has agreed on with a client; constant strings. Empty: without TLS.
+struct TlsFacts {
+  std::string_view version;
+  std::string_view cipher;
+};
+
 // Who asks, as far as the connection and trusted proxies tell, and what for.
 struct Visit {
   IpAddress source;
   bool secure = false;  // came over TLS, here or at a trusted proxy
   const http::Request& request;
+  TlsFacts tls{};  // of the connection here, be it a proxy's
 };
 
 class Endpoint {
@@ -89,7 +96,7 @@ class Wire {
   // The closing handshake. Nothing is delivered to the endpoint any more.
   virtual void close(ConnectionHandle connection, ws::CloseCode code,
                      std::string_view reason = {}) = 0;
-  // The connection ends without a close frame, after what was sent.
+  // The connection, a WebSocket or a stream, ends without a close frame, after what was sent.
   virtual void drop(ConnectionHandle connection) = 0;
 
   // --- to an HTTP request ---

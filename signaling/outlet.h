@@ -19,6 +19,7 @@ struct ConnectionOrigin {
   Address remote;
   Address local;
   bool secure = false;  // came over TLS
+  TlsFacts tls;         // what that TLS is
 };
 
 class Outlet {

@@ -98,7 +98,7 @@ Response error_json(unsigned status, std::string_view code, std::string_view why
 }
 
 bool goes_on(const Response& response, const Request* request) {
-  return request != nullptr && request->keep_alive && !response.close;
+  return request != nullptr && request->keep_alive && !response.close && !response.unending;
 }
 
 std::string serialise_head(const Response& response, const Request* request, WallTime now) {
@@ -112,7 +112,9 @@ std::string serialise_head(const Response& response, const Request* request, Wal
   if (response.status != 101) {
     if (has_content(response.status)) {
       if (!response.content_type.empty()) add("Content-Type", response.content_type);
-      add("Content-Length", std::to_string(response.content().size()));
+      if (!response.unending) {
+        add("Content-Length", std::to_string(response.content().size()));
+      }
     }
     add("X-Content-Type-Options", "nosniff");
     add("Referrer-Policy", "no-referrer");

@@ -30,7 +30,8 @@ struct Response {
   enum class Readers : std::uint8_t { kSameSite, kCaller };
 
   bool no_store = false;
-  bool close = false;  // the connection cannot go on
+  bool close = false;     // the connection cannot go on
+  bool unending = false;  // of a stream: it has no length and ends with the connection
   Readers readers = Readers::kSameSite;
 
   ByteView content() const { return borrowed.empty() ? as_bytes(body) : borrowed; }

@@ -37,6 +37,7 @@ void Service::Core::on_request(Tick now, ConnectionHandle connection, const Visi
     return carrier_.respond(connection,
                             http::text_response(400, "a broken escape in the address\n"));
   }
+  if (annex_(now, connection, visit)) return;
   const std::string_view path = request.path();
   if (path == "/ws") return carrier_.upgrade(connection, visit, native_, Sites::kNamed);
   const bool credentials = path.starts_with("/api/") || CredentialViews::handles(request);
@@ -82,6 +83,7 @@ void Service::Core::renew(Settings settings) {
   settings_.older_secrets = std::move(settings.older_secrets);
   settings_.api_keys = std::move(settings.api_keys);
   settings_.ice_urls = std::move(settings.ice_urls);
+  settings_.addresses = std::move(settings.addresses);
   settings_.public_url = std::move(settings.public_url);
   // Whoever borrows the tokens is given the new ones before the old ones go.
   std::swap(settings_.room_tokens, settings.room_tokens);
@@ -124,6 +126,10 @@ std::string Service::room_link(std::string_view room, WallTime now) const {
   return core_->room_link(room, now);
 }
 void Service::judge_health_by(HealthCheck check) { core_->judge_health_by(std::move(check)); }
+void Service::judge_credentials_by(CredentialJudge judge) {
+  core_->judge_credentials_by(std::move(judge));
+}
+void Service::add_annex(Annex annex) { core_->add_annex(std::move(annex)); }
 Service::Audit Service::audit() const { return core_->audit(); }
 std::size_t Service::conversations() const { return core_->conversations(); }
 std::vector<Service::RoomReport> Service::rooms(std::size_t limit,

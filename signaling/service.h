@@ -34,6 +34,18 @@ class Service {
   // Until it is told, all is well. Called for each /healthz and /readyz.
   void judge_health_by(HealthCheck check);
 
+  // What the relay would say of a user name and password now: "good", "expired", "wrong-password",
+  // "unknown-user", or "elsewhere" where that is not decided here. For the connection test, and
+  // told to holders of a key, an invitation or a room token alone. Until it is given: always the
+  // last.
+  using CredentialJudge = std::function<std::string_view(std::string_view username,
+                                                         std::string_view password, WallTime now)>;
+  void judge_credentials_by(CredentialJudge judge);
+
+  // Paths that somebody else answers, asked before ours: true when it has answered.
+  using Annex = std::function<bool(Tick now, ConnectionHandle connection, const Visit& visit)>;
+  void add_annex(Annex annex);
+
   // For the start-up lines and the command line: an iceServers list and the path of a room link
   // with an invitation in its fragment.
   std::string example_ice_servers(WallTime now) const;  // JSON, indented

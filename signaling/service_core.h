@@ -24,14 +24,14 @@
 
 namespace turnpike::signaling {
 
-http::Response asset_response(const http::Request& request, const Asset& asset);
-
 class Service::Core final : public Routes {
  public:
   Core(Settings settings, Random& random, Revoke revoke);
 
   Carrier& carrier() { return carrier_; }
   void judge_health_by(HealthCheck check) { health_ = std::move(check); }
+  void judge_credentials_by(CredentialJudge judge) { api_.judge_credentials_by(std::move(judge)); }
+  void add_annex(Annex annex) { annex_ = std::move(annex); }
   Audit audit() const;
   std::size_t conversations();
   void renew(Settings settings);
@@ -77,6 +77,7 @@ class Service::Core final : public Routes {
   ScaleDrone scaledrone_;
   PeerJs peerjs_;
   YWebrtc ywebrtc_;
+  Annex annex_ = [](Tick, ConnectionHandle, const Visit&) { return false; };
   bool draining_ = false;
   HealthCheck health_ = [] { return Health(); };
 };

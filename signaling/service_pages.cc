@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/private_address.h"
 #include "base/text.h"
 #include "signaling/assets.h"
 #include "signaling/files.h"
@@ -58,6 +59,15 @@ Response preflight_response() {
   return response;
 }
 
+nlohmann::json addresses_for(const IpAddress& visitor, const std::vector<IpAddress>& addresses) {
+  const auto is_near = [](const IpAddress& ip) { return ip.is_loopback() || is_private(ip); };
+  nlohmann::json list = nlohmann::json::array();
+  for (const IpAddress& ip : addresses) {
+    if (!is_near(ip) || is_near(visitor)) list.push_back(ip.to_string());
+  }
+  return list;
+}
+
 }  // namespace
 
 // What pages of other sites may use, if the operator named them.
@@ -87,6 +97,10 @@ Response Service::Core::open_to_sites(Tick now, const Visit& visit) {
 // `you` and `time` are for pages that compare what the browser knows with what is seen from here.
 Response Service::Core::config(Tick now, const Visit& visit) const {
   const IceUrls& urls = minter_.urls();
+  nlohmann::json tls = nullptr;
+  if (!visit.tls.version.empty()) {
+    tls = {{"version", visit.tls.version}, {"cipher", visit.tls.cipher}};
+  }
   const nlohmann::json body = {
       {"version", settings_.version},
       {"iceUrls", {{"stun", urls.stun}, {"turn", urls.turn}}},
@@ -94,7 +108,9 @@ Response Service::Core::config(Tick now, const Visit& visit) const {
       {"openRooms", settings_.open_rooms},
       {"echo", settings_.echo != nullptr},
       {"time", now.wall.since_epoch.count()},
-      {"you", {{"address", visit.source.to_string()}, {"secure", visit.secure}}}};
+      {"addresses", addresses_for(visit.source, settings_.addresses)},
+      {"you",
+       {{"address", visit.source.to_string()}, {"secure", visit.secure}, {"tls", std::move(tls)}}}};
   Response response;
   response.content_type = "application/json";
   response.no_store = true;

@@ -20,6 +20,9 @@ struct Settings {
   std::vector<std::string> older_secrets;  // what they signed is taken, too
   std::vector<std::string> api_keys;       // for back ends
   IceUrls ice_urls;
+  // How clients reach this server in each family, for the page that tests the way here. Private
+  // ones are told to visitors from private addresses alone.
+  std::vector<IpAddress> addresses;
   std::string public_url;     // "http://192.0.2.1:3478", how pages are reached; no final slash
   bool open_rooms = false;    // credentials for everyone who joins
   bool serve_static = false;  // --static was given: unknown paths are asked of Outlet::read_file

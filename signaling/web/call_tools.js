@@ -102,6 +102,7 @@ function wireScreen(call) {
   setHidden(button, !call.media.canShareScreen);
   button.addEventListener("click", () =>
     (call.media.sharesScreen ? call.media.stopScreen() : call.media.shareScreen()));
+  call.media.addEventListener("noscreen", () => setHidden(byId("notice-screen"), false));
 }
 
 export function showScreenButton(media) {

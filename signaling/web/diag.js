@@ -4,19 +4,23 @@
 
 import { join } from "/client/v1.js";
 
-import { gather, isTurn, judge, knock, natHint, partsOf } from "./diag_probe.js";
+import {
+  gather, isTurn, judge, kindOf, kKinds, knock, kWays, literalServers, natHint, partsOf, wayOf,
+} from "./diag_probe.js";
 import { echo, loopback, testStream } from "./diag_relay.js";
-import { byId, cloneTemplate, copyText, invitationInAddress } from "./dom.js";
+import { byId, cloneTemplate, copyText, invitationInAddress, setHidden } from "./dom.js";
 import { currentLanguage, say, sayNothing, startLanguages, translate } from "./i18n.js";
 import { bitRate, decimal, percentage } from "./numbers.js";
 
 // Certificates and credentials that others make by their own clock fail beyond this.
 const kClockTolerance = 60;
+// Every answer that can come quickly has come by then.
+const kOwnAddressAfter = 2_000;
 
 const invitation = invitationInAddress();
 let config = null;
 let clockOff = 0;
-let access = { iceServers: [], from: null };
+let access = { iceServers: [], from: null, proof: null };
 let report = {};
 let running = false;
 
@@ -54,7 +58,7 @@ async function askServer() {
 async function useAccess(proof) {
   const iceServers = proof ? await mint(proof) : config.openRooms ? await askRoom() : null;
   if (iceServers) {
-    setAccess(iceServers, "server", "diag.access.have");
+    setAccess(iceServers, "server", "diag.access.have", proof);
   } else {
     const stun = config.iceUrls.stun.map((url) => ({ urls: [url] }));
     const turn = config.iceUrls.turn.map((url) => ({ urls: [url] }));
@@ -79,8 +83,8 @@ async function askRoom() {
   }
 }
 
-function setAccess(iceServers, from, key) {
-  access = { iceServers, from };
+function setAccess(iceServers, from, key, proof = invitation) {
+  access = { iceServers, from, proof };
   say(byId("access-note"), key);
   showPlan();
 }
@@ -113,6 +117,7 @@ async function run() {
   report = beginReport();
   try {
     await testUrls();
+    await testFamilies();
     await testRelay(media);
     await testEcho(media);
   } finally {
@@ -134,7 +139,10 @@ function beginReport() {
     clockOffSeconds: clockOff,
     credentials: access.from,
     urls: [],
+    families: [],
     nat: null,
+    reflexive: null,
+    local: null,
     loopback: null,
     echo: null,
   };
@@ -143,6 +151,7 @@ function beginReport() {
 async function testUrls() {
   const rows = showPlan();
   const gathered = [];
+  const relays = new Set(); // "host:port" where UDP is answered
   await Promise.all(servers().map(async (server, index) => {
     const [url] = server.urls;
     const row = rows[index];
@@ -152,8 +161,12 @@ async function testUrls() {
       return;
     }
     showRow(row, { state: "asking" });
-    const result = await gather(server);
+    const parts = partsOf(url);
+    const place = `${parts.host}:${parts.port}`;
+    const result = await gather(server, (candidates, passed) => !isTurn(url) &&
+      passed > kOwnAddressAfter && relays.has(place) && seesUsAsWeAre(candidates));
     if (!isTurn(url)) gathered.push(result);
+    else if (parts.transport === "udp" && hasRelay(result)) relays.add(place);
     const verdict = judge(url, result, await circumstances(server, result));
     showRow(row, { state: verdict.good ? "good" : "bad", ...verdict });
     report.urls[index] = {
@@ -167,21 +180,65 @@ async function testUrls() {
     .filter(({ type }) => type === "host").map(({ address }) => address ?? "…"))];
 }
 
+// A browser does not tell a STUN answer that holds one of the machine's own addresses, and goes on
+// asking from the others for ten seconds. Where the server sees us under such an address, and UDP to
+// the same port works, there is nothing to wait for.
+const seesUsAsWeAre = (candidates) =>
+  candidates.some(({ type, address }) => type === "host" && address === config?.you.address);
+
+const hasRelay = ({ candidates }) => candidates.some(({ type }) => type === "relay");
+
 async function circumstances(server, result) {
   const [url] = server.urls;
   const parts = partsOf(url);
   const silent = result.errors.every(({ code }) => code === 701);
-  const failed = !result.candidates.some(({ type }) => type === "relay");
+  const failed = !hasRelay(result);
   const unclear = isTurn(url) && parts.transport === "tls" && failed && silent;
   const tlsOpens = unclear ? await knock(parts) : null;
   const expires = Number(/^(\d{9,}):/.exec(server.username ?? "")?.[1] ?? Infinity);
   const now = config ? Date.now() / 1000 - clockOff : Date.now() / 1000;
-  return { tlsOpens, listens: isOurs(parts), expired: expires < now };
+  const ours = isOurs(parts);
+  const unauthorized = result.errors.some(({ code }) => code === 401 || code === 441);
+  const why = failed && unauthorized && ours ? await askWhy(server) : null;
+  return { tlsOpens, listens: ours, expired: expires < now, why };
+}
+
+// TURN says 401 to everybody alike. Holders of an invitation or a key may ask this server for more.
+async function askWhy({ username, credential }) {
+  if (!access.proof) return null;
+  try {
+    const answer = await fetch("/api/ice/why", {
+      method: "POST",
+      headers: { Authorization: `Bearer ${access.proof}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ username, credential }),
+    });
+    return answer.ok ? (await answer.json()).verdict : null;
+  } catch {
+    return null;
+  }
+}
+
+// Afterwards and not along with the others: each of these is an allocation for a while, and there
+// may be a quota.
+async function testFamilies() {
+  const own = servers().filter(({ urls: [url] }) => isOurs(partsOf(url)));
+  const literal = literalServers(own, config?.addresses ?? [])
+    .filter(({ urls: [url], credential }) => !isTurn(url) || credential);
+  const further = await Promise.all(literal.map(async (server) => {
+    const result = await gather(server);
+    const [url] = server.urls;
+    return { url, good: judge(url, result).good, milliseconds: result.milliseconds };
+  }));
+  report.families = [...report.urls, ...further].map(({ url, good, milliseconds }) => {
+    const parts = partsOf(url);
+    return { kind: kindOf(parts), way: wayOf(parts), url, good, milliseconds };
+  });
+  showFamilies();
 }
 
 // The server says itself where it listens.
 function isOurs({ host, port, transport }) {
-  const ours = (config?.iceUrls.turn ?? []).map(partsOf);
+  const ours = [...(config?.iceUrls.turn ?? []), ...(config?.iceUrls.stun ?? [])].map(partsOf);
   return ours.some((one) => one.port === port && one.transport === transport &&
     (one.host === host || location.hostname === host));
 }
@@ -270,18 +327,74 @@ function showFigures() {
   ] : [];
   fill("loopback", figures.map(([key, words]) => [`diag.figure.${key}`, words]));
   fill("seen-browser", [
-    ["diag.seen.local", report.local?.join(", ") || "…"],
-    ["diag.seen.reflexive", report.reflexive?.join(", ") || "…"],
+    ["diag.seen.local", localWords()],
+    ["diag.seen.reflexive", reflexiveWords()],
     ["diag.seen.clock", new Date().toLocaleTimeString(currentLanguage())],
   ]);
   fill("seen-server", seenByServer(told));
+  showFamilies();
   if (report.nat) say(byId("nat"), `diag.nat.${report.nat}`);
   byId("report").textContent = report.at ? JSON.stringify(report, null, 2) : "";
+}
+
+// "…" is for what is still to come; afterwards there is a result, or why there is none.
+function localWords() {
+  if (!report.local) return "…";
+  const plain = report.local.filter((address) => !address.endsWith(".local"));
+  return plain.length > 0 ? plain.join(", ") : translate("diag.seen.hidden");
+}
+
+function reflexiveWords() {
+  if (!report.reflexive) return "…";
+  if (report.reflexive.length > 0) return report.reflexive.join(", ");
+  const asked = report.urls.filter(({ url }) => !isTurn(url));
+  if (asked.length === 0) return translate("diag.seen.noStun");
+  return translate(asked.some(({ good }) => good) ? "diag.seen.same" : "diag.seen.unanswered");
+}
+
+function showFamilies() {
+  const [table, all] = [byId("matrix"), report.families ?? []];
+  const shown = all.some(({ way }) => way !== "name");
+  setHidden(table, !shown);
+  say(byId("families-note"), shown || !report.families ? "diag.families.text" : "diag.families.none");
+  if (!shown) return;
+  const cell = (name, words, className) => {
+    const element = document.createElement(name);
+    element.textContent = words;
+    if (className) element.className = className;
+    return element;
+  };
+  const row = (cells) => {
+    const element = document.createElement("tr");
+    element.append(...cells);
+    return element;
+  };
+  const heads = [cell("td", ""), ...kWays.map((way) => cell("th", translate(`diag.families.${way}`)))];
+  for (const head of heads.slice(1)) head.scope = "col";
+  table.tHead.replaceChildren(row(heads));
+  table.tBodies[0].replaceChildren(...kKinds.map((kind) => {
+    const name = cell("th", translate(`diag.families.${kind}`));
+    name.scope = "row";
+    return row([name, ...kWays.map((way) => {
+      const [words, className] = familyWords(all.filter((one) => one.kind === kind && one.way === way));
+      return cell("td", words, className);
+    })]);
+  }));
+}
+
+function familyWords(results) {
+  const tried = results.filter(({ good }) => good !== null);
+  if (tried.length === 0) return ["–", "none"];
+  const good = tried.find((one) => one.good);
+  return good ? [`✓ ${milliseconds(good.milliseconds)}`, "good"] : [translate("diag.state.bad"), "bad"];
 }
 
 function seenByServer(told) {
   const facts = [["diag.seen.http", config?.you.address ?? "…"]];
   if (config) {
+    const { tls, secure } = config.you;
+    facts.push(["diag.seen.tls", tls ? `${tls.version}, ${tls.cipher}`
+      : translate(secure ? "diag.seen.tlsProxy" : "diag.seen.tlsNone")]);
     facts.push(["diag.seen.difference", translate("diag.seen.seconds", { seconds: clockOff })]);
   }
   if (told?.path) {

@@ -83,8 +83,10 @@ export class LocalMedia extends EventTarget {
     let track;
     try {
       [track] = (await navigator.mediaDevices.getDisplayMedia({ video: true })).getVideoTracks();
-    } catch {
-      return; // The user thought better of it.
+    } catch (error) {
+      // Otherwise the user thought better of it.
+      if (error.name !== "NotAllowedError") this.dispatchEvent(new Event("noscreen"));
+      return;
     }
     if (this.#closed) return track.stop();
     track.contentHint = "detail";

@@ -187,12 +187,10 @@ const kFirefoxTest = "the documentation's example connects Firefox and Chromium"
 if (!existsSync(Firefox.executable)) {
   skipped(kFirefoxTest, `${Firefox.executable} is not there`);
 } else {
-  test(kFirefoxTest, async ({ browser, cleanUp }) => {
+  test(kFirefoxTest, async ({ browser, openFirefox, cleanUp }) => {
     const server = await serveExample(cleanUp);
     const url = `${server.plainUrl}/#k=${await server.invitation("demo")}`;
-    const firefox = await Firefox.start({ authority: server.authority });
-    cleanUp(() => firefox.stop());
-    const ann = await firefox.newPage();
+    const ann = await (await openFirefox()).newPage({ cleanUp });
     const ben = await browser.newPage();
     cleanUp(() => ben.context().close());
     await ann.goto(url);

@@ -55,6 +55,19 @@ test("the connection test finds every address working, over HTTPS", async (share
   assert.equal(report.echo.path.relay_here, true);
   assert.ok(report.echo.received.video.packets > 0);
   await waitForText(page, "#seen-server", /over the relay/);
+  await waitForText(page, "#seen-server", /TLSv1\.[23], \w*AES|TLSv1\.[23], \w*CHACHA/);
+  assert.equal(report.server.you.tls.version, "TLSv1.3");
+  // Nothing is left open: what was not seen is explained.
+  assert.doesNotMatch(await page.locator("#seen-browser").innerText(), /…/);
+  await waitForText(page, "#seen-browser", /Seen from outside \(STUN\)\s+(\d|an address that this machine has itself)/);
+  const cell = (kind, way) => report.families.find((one) => one.kind === kind && one.way === way)?.good;
+  for (const kind of ["stun-udp", "turn-udp", "turn-tcp"]) {
+    assert.equal(cell(kind, "name"), true, kind);
+    assert.equal(cell(kind, "ipv4"), true, kind);
+    assert.equal(cell(kind, "ipv6"), undefined, "the server listens on IPv4 alone");
+  }
+  assert.equal(await page.locator("#matrix tbody tr").count(), 4);
+  await waitForText(page, "#matrix", /TURN\/TCP\s+✓ \d+ ms\s+✓ \d+ ms\s+–/);
   assert.doesNotMatch(JSON.stringify(report), new RegExp(kApiKey));
   assert.doesNotMatch(JSON.stringify(report), /"credential":|"username":/, "no secrets in reports");
   await page.locator("#copy").click();
@@ -114,6 +127,26 @@ test("the connection test tells a wrong password from one that has expired", asy
   assert.match(late.words, /have expired/);
 });
 
+test("the connection test tells holders of an invitation why credentials are refused", async (shared) => {
+  const { server } = shared;
+  const page = await openPage(shared, diagUrl(server.plainUrl, await server.invitation("any")));
+  await waitForText(page, "#access-note", /has given credentials/);
+  await page.locator("#own summary").click();
+  const verdictFor = async (username) => {
+    await page.locator("#own-urls").fill(`turn:localhost:${server.port}?transport=udp`);
+    await page.locator("#own-username").fill(username);
+    await page.locator("#own-credential").fill("wrong");
+    await page.locator("#own-form button").click();
+    await page.locator("#start").click();
+    const report = await reportOf(page);
+    return report.urls[0].verdict;
+  };
+  assert.equal(await verdictFor("4102444800:ann"), "wrongPassword");
+  await waitForText(page, "#urls", /The password is wrong for this user/);
+  assert.equal(await verdictFor("nobody"), "unknownUser");
+  assert.equal(await verdictFor("1000000000:ann"), "expired");
+});
+
 test("the connection test tells a closed port from a certificate that is not trusted", async (shared) => {
   const { server } = shared;
   const [closed] = await freePorts(1);
@@ -146,10 +179,8 @@ const kFirefox = "the connection test works in Firefox";
 if (!existsSync(Firefox.executable)) {
   skipped(kFirefox, `${Firefox.executable} is not there`);
 } else {
-  test(kFirefox, async ({ server, cleanUp }) => {
-    const firefox = await Firefox.start({ authority: server.authority });
-    cleanUp(() => firefox.stop());
-    const page = await firefox.newPage();
+  test(kFirefox, async ({ server, openFirefox, cleanUp }) => {
+    const page = await (await openFirefox()).newPage({ cleanUp });
     await page.goto(`${server.plainUrl}/diag?auto=1#k=${await server.invitation("any")}`);
     const report = await reportOf(page);
     assertWorks(report, server, ["udp", "tcp", "tls"]);

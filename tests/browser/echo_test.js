@@ -176,10 +176,8 @@ for (const transport of ["udp", "tcp"]) {
 const outward = Object.values(networkInterfaces()).flat().find(
   ({ family, internal }) => family === "IPv4" && !internal)?.address;
 
-async function firefoxHears({ cleanUp }, server, wishes) {
-  const browser = await Firefox.start({ authority: server.authority });
-  cleanUp(() => browser.stop());
-  const page = await browser.newPage();
+async function firefoxHears({ openFirefox, cleanUp }, server, wishes) {
+  const page = await (await openFirefox()).newPage({ cleanUp });
   await meet(page, server, wishes);
   return assertEchoed(page, wishes.policy === "relay" ? "relay" : "direct");
 }

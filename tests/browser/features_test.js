@@ -85,6 +85,21 @@ test("a file can be declined, and a running one cancelled", async (shared) => {
   await waitForText(ben, ".file:last-child .file-state", /Cancelled/);
 });
 
+test("a file that is too large is refused, and both are told", async (shared) => {
+  const [ann, ben] = await people(shared, "huge", ["Ann", "Ben"]);
+  // More than a gigabyte that is nowhere: the same bytes again and again.
+  await ann.evaluate(() => {
+    const part = new Blob([new Uint8Array(64 << 20)]);
+    const carried = new DataTransfer();
+    carried.items.add(new File(Array(17).fill(part), "film.iso"));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true }));
+  });
+  await waitForText(ben, ".file .file-state", /1\.1 GB is too large/);
+  await waitForText(ann, ".file .file-state", /Too large .*up to 1 GB/);
+  assert.equal(await ben.locator(".file .accept").isVisible(), false);
+  await assertNoTroubles(ann, ben);
+});
+
 test("a file goes on where it stopped after the server was killed", async (shared) => {
   const server = await Turnpike.start({ "--max-bps": 400_000 });
   shared.cleanUp(() => server.stop());
@@ -402,14 +417,38 @@ async function writePicture(path, rows) {
   await writeFile(path, Buffer.concat([Buffer.from(`P5\n${size} ${size}\n255\n`), pixels]));
 }
 
+// In the page: what a click on a link would download, as {name, size} in window.caught.
+const catchDownload = () => {
+  const blobs = new Map();
+  const original = URL.createObjectURL;
+  URL.createObjectURL = (blob) => {
+    const url = original(blob);
+    blobs.set(url, blob);
+    return url;
+  };
+  HTMLAnchorElement.prototype.click = function click() {
+    window.caughtBlob = blobs.get(this.href);
+    window.caught = { name: this.download, size: window.caughtBlob.size };
+  };
+};
+
+const playCaught = async () => {
+  const video = document.createElement("video");
+  video.muted = true;
+  video.src = URL.createObjectURL(window.caughtBlob);
+  await video.play();
+  await new Promise((done) => video.addEventListener("timeupdate", () =>
+    video.currentTime > 0.5 && done()));
+  return { width: video.videoWidth, height: video.videoHeight };
+};
+
+const kFirefoxScreen = "in Firefox the screen is shared and the call recorded";
 const kFirefox = "Firefox and Chromium exchange files and voice messages";
 if (!existsSync(Firefox.executable)) {
-  skipped(kFirefox, `${Firefox.executable} is not there`);
+  for (const name of [kFirefox, kFirefoxScreen]) skipped(name, `${Firefox.executable} is not there`);
 } else {
-  test(kFirefox, async ({ server, browser, cleanUp }) => {
-    const firefox = await Firefox.start({ authority: server.authority });
-    cleanUp(() => firefox.stop());
-    const ann = await firefox.newPage();
+  test(kFirefox, async ({ server, browser, openFirefox, cleanUp }) => {
+    const ann = await (await openFirefox()).newPage({ cleanUp });
     await ann.setViewport({ width: 1280, height: 800 });
     const ben = await browser.newPage();
     cleanUp(() => ben.context().close());
@@ -435,5 +474,43 @@ if (!existsSync(Firefox.executable)) {
     await ann.evaluate(aSecond);
     await (await ann.$("#voice")).click();
     await ben.locator(".file.other:last-child audio").waitFor({ state: "visible" });
+  });
+
+  test(kFirefoxScreen, async ({ server, browser, openFirefox, cleanUp }) => {
+    const ann = await (await openFirefox()).newPage({ cleanUp });
+    await ann.setViewport({ width: 1280, height: 800 });
+    const ben = await browser.newPage();
+    cleanUp(() => ben.context().close());
+    const invitation = await server.invitation("seen");
+    await ann.goto(await server.roomUrl("seen", { invitation, base: server.plainUrl, query: { relay: "1", transport: "udp" } }));
+    await ben.goto(await server.roomUrl("seen", { invitation, query: { relay: "1", transport: "udp", synthetic: "1" } }));
+    await waitForPictures(ben);
+
+    // Firefox without a window has no screen to give: getDisplayMedia looks for X11's or PipeWire's,
+    // finds none and says NotFoundError before it asks anybody. media.navigator.streams.fake makes
+    // cameras and microphones only. So first what the page does with that, then a canvas as elsewhere.
+    await (await ann.$("#screen")).click();
+    await ann.waitForFunction(() => document.querySelector("#notice-screen:not([hidden])"));
+    await ann.evaluate(standInForScreen);
+    const shape = () => ben.evaluate(() => {
+      const video = document.querySelector(".tile:not(.own) video");
+      return Math.round((100 * video.videoWidth) / video.videoHeight);
+    });
+    await until("the camera", async () => (await shape()) === 133);
+    await (await ann.$("#screen")).click();
+    await until("the screen", async () => (await shape()) === 178);
+    await (await ann.$("#screen")).click();
+    await until("the camera again", async () => (await shape()) === 133);
+
+    // The recording goes to a link that is clicked; its content is caught there.
+    await ann.evaluate(catchDownload);
+    await (await ann.$("#more")).click();
+    await (await ann.$("#record")).click();
+    await ann.waitForSelector("#notice-recording", { visible: true });
+    await ann.evaluate(aSecond);
+    await (await ann.$("#record-stop")).click();
+    const film = await until("the recording", () => ann.evaluate(() => window.caught));
+    assert.match(film.name, /^call-\d{14}\.(webm|mp4)$/);
+    assert.deepEqual(await ann.evaluate(playCaught), { width: 1280, height: 720 });
   });
 }

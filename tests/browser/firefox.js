@@ -46,8 +46,15 @@ export class Firefox {
     return this.#browser.version();
   }
 
-  newPage() {
-    return this.#browser.newPage();
+  get running() {
+    return this.#browser.connected;
+  }
+
+  // In a window of its own, as if on another machine, until the test's end.
+  async newPage({ cleanUp }) {
+    const context = await this.#browser.createBrowserContext();
+    cleanUp(() => context.close());
+    return context.newPage();
   }
 
   async stop() {

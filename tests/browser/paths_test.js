@@ -4,7 +4,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 
-import { Chromium } from "./chromium.js";
 import { Firefox } from "./firefox.js";
 import { skipped, test } from "./testing.js";
 import { Turnpike } from "./turnpike.js";
@@ -85,7 +84,7 @@ function testPaths(name, newPageOf) {
     test(`${name} relays video over UDP, TCP and TLS on ${family}`, async (shared) => {
       const server = await start(ip);
       shared.cleanUp(() => server.stop());
-      const newPage = await newPageOf(shared, server);
+      const newPage = await newPageOf(shared);
       for (const transport of kTransports) {
         const result = await call(server, newPage, iceServer(server, ip, transport));
         assert.ok(result.decoded, `${transport}: ${JSON.stringify(result)}`);
@@ -97,7 +96,7 @@ function testPaths(name, newPageOf) {
   test(`${name} tells of a wrong password by icecandidateerror 401`, async (shared) => {
     const server = await start(kFamilies.IPv4);
     shared.cleanUp(() => server.stop());
-    const newPage = await newPageOf(shared, server);
+    const newPage = await newPageOf(shared);
     const turn = iceServer(server, kFamilies.IPv4, "udp");
     const result = await call(server, newPage, { ...turn, credential: "wrong" });
     assert.equal(result.decoded, false);
@@ -105,18 +104,12 @@ function testPaths(name, newPageOf) {
   });
 }
 
-// The certificate of each server has an authority of its own.
-testPaths("Chromium", async ({ cleanUp }, server) => {
-  const browser = await Chromium.start({ authority: server.authority });
-  cleanUp(() => browser.stop());
-  return () => browser.newPage();
-});
+testPaths("Chromium", ({ browser }) => () => browser.newPage());
 
 if (existsSync(Firefox.executable)) {
-  testPaths("Firefox", async ({ cleanUp }, server) => {
-    const browser = await Firefox.start({ authority: server.authority });
-    cleanUp(() => browser.stop());
-    return () => browser.newPage();
+  testPaths("Firefox", async ({ openFirefox, cleanUp }) => {
+    const firefox = await openFirefox();
+    return () => firefox.newPage({ cleanUp });
   });
 } else {
   skipped("Firefox relays video", `${Firefox.executable} is not there`);

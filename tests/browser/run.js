@@ -6,6 +6,7 @@
 //   TUTORIALS_DIR     the texts of five tutorials, for tutorials_own_test.js (none: skipped)
 
 import { Chromium } from "./chromium.js";
+import { Firefox } from "./firefox.js";
 import { runAll } from "./testing.js";
 import { binaryPath, Turnpike } from "./turnpike.js";
 
@@ -16,9 +17,10 @@ import "./call_test.js";
 import "./echo_test.js";
 import "./trouble_test.js";
 import "./features_test.js";
-import "./accessibility_test.js";
+import "./weight_test.js";
 import "./client_test.js";
 import "./diag_test.js";
+import "./stats_test.js";
 import "./pictures_test.js";
 import "./tutorials_test.js";
 import "./tutorials_own_test.js";
@@ -38,11 +40,18 @@ async function main() {
 }
 
 async function runIn(server) {
+  // The first test that needs it starts it, and after a crash the next one.
+  let firefox = null;
+  const openFirefox = async () => {
+    if (!firefox?.running) firefox = await Firefox.start({ authority: server.authority });
+    return firefox;
+  };
   const browser = await Chromium.start({ authority: server.authority });
   try {
     console.log(`browser: Chromium ${browser.version} against ${binaryPath()}`);
-    return await runAll({ filter: process.argv[2], shared: { server, browser } });
+    return await runAll({ filter: process.argv[2], shared: { server, browser, openFirefox } });
   } finally {
+    await firefox?.stop();
     await browser.stop();
   }
 }

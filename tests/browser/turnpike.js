@@ -2,6 +2,7 @@
 // API for invitations.
 
 import { execFile, spawn } from "node:child_process";
+import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -20,6 +21,24 @@ export function binaryPath() {
   return process.env.TURNPIKE_BINARY ?? join(kRoot, "build/release/turnpike");
 }
 
+// The authority that signs the certificates of every server of this run, so that one browser can
+// visit them all. Its folder goes with the process.
+let authority = null;
+
+async function makeAuthority() {
+  const folder = await mkdtemp(join(tmpdir(), "turnpike-authority-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const made = { certificate: join(folder, "authority.pem"), key: join(folder, "authority-key.pem") };
+  await makeCertificate("-subj", "/CN=Turnpike browser tests", "-keyout", made.key,
+    "-out", made.certificate);
+  return made;
+}
+
+const makeCertificate = (...options) => run("openssl", [
+  "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+  "-days", "2", ...options,
+]);
+
 export class Turnpike {
   #process;
   #folder;
@@ -31,9 +50,8 @@ export class Turnpike {
     const server = new Turnpike();
     server.#options = options;
     server.#folder = await mkdtemp(join(tmpdir(), "turnpike-browser-"));
-    server.authority = join(server.#folder, "authority.pem");
     try {
-      await server.#makeCertificate();
+      await server.#getCertificate();
       [server.port, server.tlsPort] = await freePorts(2);
       await server.#spawn();
       return server;
@@ -95,18 +113,15 @@ export class Turnpike {
     return child?.exitCode ?? child?.signalCode;
   }
 
-  // An authority and a certificate by it, as operators have. Browsers trust the authority.
-  async #makeCertificate() {
+  // By an authority, as operators have. Browsers trust the authority.
+  async #getCertificate() {
+    authority ??= makeAuthority();
+    const { certificate, key } = await authority;
+    this.authority = certificate;
     const file = (name) => join(this.#folder, name);
-    const make = (...options) => run("openssl", [
-      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-      "-days", "2", ...options,
-    ]);
-    await make("-subj", "/CN=Turnpike browser tests", "-keyout", file("authority-key.pem"),
-      "-out", this.authority);
-    await make("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-      "-addext", "basicConstraints=critical,CA:FALSE", "-CA", this.authority,
-      "-CAkey", file("authority-key.pem"), "-keyout", file("key.pem"), "-out", file("cert.pem"));
+    await makeCertificate("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+      "-addext", "basicConstraints=critical,CA:FALSE", "-CA", certificate, "-CAkey", key,
+      "-keyout", file("key.pem"), "-out", file("cert.pem"));
   }
 
   #spawn() {

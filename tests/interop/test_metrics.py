@@ -202,6 +202,61 @@ class Metrics(unittest.TestCase):
             self.assertIn(str(port), str(refused.exception), "what was asked for must be had")
 
 
+class Dashboard(unittest.TestCase):
+    """/stats without a browser; tests/browser has the page."""
+
+    def events(self, url, headers, enough):
+        """What `hello` said, and the rows, [(id, row)], until enough(hello, row)."""
+        request = urllib.request.Request(url + "/stats/events", headers=headers)
+        hello, rows, identity = None, [], None
+        with urllib.request.urlopen(request, timeout=30) as stream:
+            self.assertEqual(stream.headers["Content-Type"], "text/event-stream")
+            for line in stream:
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name == "id":
+                    identity = value
+                elif name == "data" and hello is None:
+                    hello = json.loads(value)
+                elif name == "data":
+                    rows.append((identity, json.loads(value)))
+                    if enough(hello, rows[-1][1]):
+                        return hello, rows
+        self.fail("the stream ended")
+
+    def test_rows_are_what_the_metrics_say_and_go_on_where_a_reader_stopped(self):
+        port = free_port()
+        server = self.enterContext(
+            Server(*OPTIONS, "--prometheus-port", str(port), "--workers", "2"))
+        with client(server) as alice:
+            alice.allocate()
+            url = f"http://127.0.0.1:{port}"
+
+            def shows_alice(hello, row):
+                return row[1 + hello["names"].index("allocations")] == 1
+            hello, rows = self.events(url, {}, shows_alice)
+            self.assertEqual(len(hello["names"]) + 2, len(rows[0][1]))
+            self.assertEqual(sum(allocations for _, allocations in rows[-1][1][-1]), 1)
+            # Only what was not seen comes again.
+            _, again = self.events(url, {}, shows_alice)
+            self.assertEqual(again, rows)
+            first = rows[0][0]
+            _, missed = self.events(url, {"Last-Event-ID": first}, lambda _, row: True)
+            self.assertNotEqual(missed[0][0], first)
+
+    def test_it_is_on_the_ports_of_clients_only_when_asked_for(self):
+        port = free_port()
+        token = {"Authorization": f"Bearer {TOKEN}"}
+        for options, status in (((), 404), (("--public-stats",), 401)):
+            with Server(*OPTIONS, "--prometheus-port", str(port), "--prometheus-token", TOKEN,
+                        *options) as server:
+                with self.assertRaises(urllib.error.HTTPError) as refused:
+                    get(server.port, "/stats/events")
+                self.assertEqual(refused.exception.code, status)
+                if options:
+                    url = f"http://127.0.0.1:{server.port}"
+                    self.assertEqual(len(self.events(url, token, lambda *_: True)[1]), 1)
+
+
 class Unit(unittest.TestCase):
     def test_systemd_finds_little_to_attack(self):
         root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")

@@ -388,6 +388,14 @@ TEST(OptionValues, SoDoThoseOfCredentials) {
   });
 }
 
+TEST(OptionValues, WhatOthersCouldReadNeedsAToken) {
+  expect_sentences({
+      {{"--prometheus-address", "0.0.0.0"}, {"--prometheus-address", "--prometheus-token"}},
+      {{"--public-stats"}, {"--public-stats", "--prometheus-token"}},
+  });
+  EXPECT_TRUE(config_of({"--public-stats", "--prometheus-token", "a-token"}).public_stats);
+}
+
 TEST(OptionValues, TheEdgesOfEveryRangeAreAccepted) {
   EXPECT_EQ(config_of({"--listening-port", "0"}).listening_port, 0);
   EXPECT_EQ(config_of({"--listening-port", "65535"}).listening_port, 65535);

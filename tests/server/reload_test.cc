@@ -62,7 +62,8 @@ TEST(Reload, EveryOptionTakesEffectOrNeedsARestart) {
   other.listening_port = other.tls_listening_port = other.alt_listening_port = other.min_port =
       other.max_port = 7;
   other.udp = other.tcp = other.tls = other.echo = other.segmentation = false;
-  other.dtls = other.rfc5780 = other.mobility = other.tcp_relay = other.open_rooms = true;
+  other.dtls = other.rfc5780 = other.mobility = other.tcp_relay = other.open_rooms =
+      other.public_stats = true;
   other.http_ports = other.proxy_ports = {7};
   other.find_external_ips = true;
   other.realm = other.public_host = other.auth_hook_ca = other.auth_hook_token = other.static_dir =

@@ -166,6 +166,33 @@ TEST(ApiIce, TakesGetHeadAndPost) {
   EXPECT_EQ(world.get("/api/nothing", kBearer).status, 404);
 }
 
+TEST(ApiIceWhy, TellsHoldersOfAKeyOrAnInvitationAndNobodyElse) {
+  World world;
+  std::string asked;
+  world.service.judge_credentials_by(
+      [&asked](std::string_view username, std::string_view password, WallTime) {
+        asked.append(username).append(" ").append(password);
+        return "wrong-password";
+      });
+  const char* body = R"({"username":"ann","credential":"pass"})";
+  EXPECT_EQ(world.post("/api/ice/why", body).status, 401);
+  EXPECT_EQ(world.post("/api/ice/why", body, "Authorization: Bearer wrong\r\n").status, 401);
+  EXPECT_EQ(asked, "");
+  const std::string guest = "Authorization: Bearer " + world.invitation("any") + "\r\n";
+  for (const std::string& proof : {kBearer, guest}) {
+    const HttpAnswer answer = world.post("/api/ice/why", body, proof);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.parsed(), json({{"verdict", "wrong-password"}}));
+    EXPECT_EQ(answer.header("cache-control"), "no-store");
+    EXPECT_EQ(std::exchange(asked, ""), "ann pass");
+  }
+  EXPECT_EQ(world.get("/api/ice/why", kBearer).status, 405);
+  for (const char* bad :
+       {"", "[]", "{}", R"({"username":"ann"})", R"({"username":1,"credential":2})"}) {
+    EXPECT_EQ(world.post("/api/ice/why", bad, kBearer).status, 400) << bad;
+  }
+}
+
 TEST(ApiInvitations, AreSignedForTheRoomsAndOpenThem) {
   World world;
   const HttpAnswer answer =

@@ -75,7 +75,7 @@ class Recorder final : public Endpoint {
 
 using Lines = std::vector<std::string>;
 
-// Paths of the test: /hold, /echo, /big, /nothing, /file, /open and /named (WebSockets).
+// Paths of the test: /hold, /stream, /echo, /big, /nothing, /file, /open and /named (WebSockets).
 struct Stage final : Routes {
   explicit Stage(Carrier::Settings settings = {}) : carrier(std::move(settings), *this) {
     carrier.add(endpoint);
@@ -93,6 +93,11 @@ struct Stage final : Routes {
       EXPECT_EQ(visit.request.path(), "/hold");
       held.push_back(connection);
       if (in_hold) std::exchange(in_hold, {})(connection);
+    } else if (path == "/stream") {
+      http::Response head;
+      head.content_type = "text/event-stream";
+      carrier.begin_stream(connection, head, endpoint, ++endpoint.last_tag);
+      EXPECT_EQ(carrier.stream(connection, "first\n"), outlet.wire(connection).stuck);
     } else if (path == "/open") {
       carrier.upgrade(connection, visit, endpoint, Sites::kAny);
     } else if (path == "/named") {
@@ -307,6 +312,63 @@ TEST(Answers, ARequestThatNobodyAnswersIsAnswered500) {
 }
 
 // --- WebSockets ---
+
+TEST(Stream, GoesOnUntilTheClientLeavesAndHasNoLength) {
+  Stage stage;
+  const ConnectionHandle connection = stage.connect();
+  stage.send(connection, Stage::request("/stream"));
+  const std::string begun = stage.take(connection);
+  EXPECT_TRUE(begun.starts_with("HTTP/1.1 200 OK\r\n")) << begun;
+  EXPECT_NE(begun.find("Content-Type: text/event-stream\r\n"), std::string::npos);
+  EXPECT_NE(begun.find("Connection: close\r\n"), std::string::npos);
+  EXPECT_EQ(begun.find("Content-Length"), std::string::npos);
+  EXPECT_TRUE(begun.ends_with("\r\n\r\nfirst\n"));
+  // No deadline of requests is for it, and what the client sends means nothing.
+  stage.pass(hours(2));
+  stage.send(connection, Stage::request("/echo"));
+  EXPECT_EQ(stage.take(connection), "");
+  stage.inside([&] { stage.carrier.stream(connection, "second\n"); });
+  EXPECT_EQ(stage.take(connection), "second\n");
+  EXPECT_FALSE(stage.closed(connection));
+  stage.carrier.on_disconnected(stage.now, connection, stage.outlet);
+  EXPECT_EQ(stage.endpoint.take(), Lines{"gone 1"});
+  stage.inside([&] { EXPECT_EQ(stage.carrier.stream(connection, "third\n"), 0u); });
+}
+
+TEST(Stream, MayBeDroppedByItsEndpoint) {
+  Stage stage;
+  const ConnectionHandle connection = stage.connect();
+  stage.send(connection, Stage::request("/stream"));
+  stage.inside([&] {
+    stage.carrier.drop(connection);
+    stage.carrier.drop(connection);
+  });
+  EXPECT_TRUE(stage.closed(connection));
+  EXPECT_EQ(stage.endpoint.take(), Lines{"gone 1"});
+}
+
+TEST(Stream, ThatIsNotReadIsCut) {
+  Stage stage;
+  const ConnectionHandle connection = stage.connect();
+  stage.send(connection, Stage::request("/stream"));
+  stage.outlet.wire(connection).slow = true;
+  const std::string part(Carrier::kMaxQueuedBytes, 'x');
+  stage.inside([&] { stage.carrier.stream(connection, part); });
+  EXPECT_FALSE(stage.closed(connection));
+  stage.inside([&] { stage.carrier.stream(connection, "x"); });
+  EXPECT_TRUE(stage.closed(connection));
+  EXPECT_EQ(stage.endpoint.take(), Lines{"gone 1"});
+}
+
+TEST(Stream, ThatSendsTooMuchIsCut) {
+  Stage stage;
+  const ConnectionHandle connection = stage.connect();
+  stage.send(connection, Stage::request("/stream"));
+  stage.send(connection, std::string(Carrier::kMaxDiscarded, 'x'));
+  EXPECT_FALSE(stage.closed(connection));
+  stage.send(connection, "x");
+  EXPECT_TRUE(stage.closed(connection));
+}
 
 TEST(Conversation, HasOneBeginningAndOneEnd) {
   Stage stage;

@@ -140,8 +140,35 @@ TEST(Config, TellsThePagesWhatTheyNeed) {
             {"openRooms", false},
             {"echo", false},
             {"time", world.now.wall.since_epoch.count()},
-            {"you", {{"address", "192.0.2.7"}, {"secure", false}}}}));
+            {"addresses", json::array()},
+            {"you", {{"address", "192.0.2.7"}, {"secure", false}, {"tls", nullptr}}}}));
   EXPECT_EQ(world.post("/config.json", "{}").status, 405);
+}
+
+TEST(Config, TellsPrivateAddressesToVisitorsFromSuchAlone) {
+  World world([](Settings& settings) {
+    settings.addresses = {*IpAddress::parse("203.0.113.5"), *IpAddress::parse("10.0.0.5")};
+  });
+  const auto told_to = [&world](std::string_view from) {
+    const ConnectionHandle visitor = world.connect(from);
+    world.send(visitor, "GET /config.json HTTP/1.1\r\nHost: a\r\n\r\n");
+    return world.answers(visitor).front().parsed()["addresses"];
+  };
+  EXPECT_EQ(told_to("192.0.2.7:1"), json({"203.0.113.5"}));
+  EXPECT_EQ(told_to("192.168.1.7:1"), json({"203.0.113.5", "10.0.0.5"}));
+  EXPECT_EQ(told_to("127.0.0.1:1"), json({"203.0.113.5", "10.0.0.5"}));
+}
+
+TEST(Config, TellsWhichTlsWasSeen) {
+  World world;
+  const ConnectionHandle visitor =
+      world.carrier.on_connected(world.now, {*Address::parse("192.0.2.7:1"),
+                                             *Address::parse("192.0.2.1:443"),
+                                             true,
+                                             {"TLSv1.3", "TLS_AES_256_GCM_SHA384"}});
+  world.send(visitor, "GET /config.json HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(world.answers(visitor).front().parsed()["you"]["tls"],
+            json({{"version", "TLSv1.3"}, {"cipher", "TLS_AES_256_GCM_SHA384"}}));
 }
 
 TEST(Config, HasNoSecret) {

@@ -22,6 +22,8 @@ export interface JoinOptions {
   iceServers?: RTCIceServer[];
   /** Sees the server's ICE servers first, and answers those to use. */
   selectServers?: (iceServers: RTCIceServer[]) => RTCIceServer[];
+  /** No offered file may have more bytes (default 2 ** 30): both sides then see "too-large". */
+  largestFile?: number;
   /** For Node.js before 22: the class of the "ws" package, for example. */
   WebSocket?: unknown;
   /** null: no connections between members, only what goes through the server. */
@@ -165,7 +167,7 @@ export class Peer extends Emitter<PeerEvents> {
   getStats(): Promise<Stats | null>;
 }
 
-export type TransferState = "offered" | "running" | "paused" | "done" | "declined" | "cancelled";
+export type TransferState = "offered" | "running" | "paused" | "done" | "declined" | "cancelled" | "too-large";
 
 export class Transfer extends Emitter<{ change: Transfer }> {
   private constructor();
@@ -181,7 +183,7 @@ export class Transfer extends Emitter<{ change: Transfer }> {
   /** Outgoing: the file. Incoming: null until it is done. */
   readonly blob: Blob | null;
   readonly over: boolean;
-  /** Resolves with the whole file; rejects when it is declined or cancelled. */
+  /** Resolves with the whole file; rejects when it is declined, cancelled or too large. */
   readonly done: Promise<Blob>;
   accept(): void;
   decline(): void;

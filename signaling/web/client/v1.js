@@ -28,6 +28,10 @@ const kFullBuffer = 1024 * 1024;
 const kLowBuffer = 256 * 1024;
 const kMostOffers = 64;
 const kLongestFileName = 255;
+// What comes in is held by the browser until the application lets go of it: Chromium moves large
+// Blobs to its disk, Firefox keeps them in memory.
+const kLargestFile = 2 ** 30;
+const kBlob = 8 * 1024 * 1024;
 
 // Why the server closes a WebSocket.
 export const CloseCode = Object.freeze({
@@ -575,8 +579,10 @@ export class Peer extends Emitter {
 
 // --- files
 
+const kEnds = new Set(["done", "declined", "cancelled", "too-large"]);
+
 // One file on its way. `state`: "offered", "running", "paused" (the connection is lost, it goes on by
-// itself), "done", "declined", "cancelled". Events: "change" (state or bytes).
+// itself), "done", "declined", "cancelled", "too-large" (for the receiver). Events: "change" (state or bytes).
 export class Transfer extends Emitter {
   #files;
 
@@ -593,7 +599,7 @@ export class Transfer extends Emitter {
   }
 
   get over() {
-    return ["done", "declined", "cancelled"].includes(this.state);
+    return kEnds.has(this.state);
   }
 
   accept() {
@@ -613,10 +619,12 @@ export class Transfer extends Emitter {
 // each run have a data channel of their own, opened by the sender, whose protocol is the id.
 class Files {
   #room;
+  #largest;
   #transfers = new Map();
 
-  constructor(room) {
+  constructor(room, largest) {
     this.#room = room;
+    this.#largest = largest;
   }
 
   offer(peer, blob, { name, about }) {
@@ -631,7 +639,9 @@ class Files {
 
   accept(transfer) {
     if (transfer.direction !== "in" || transfer.state !== "offered") return;
+    // Blobs of kBlob bytes each, and the chunks since.
     transfer.parts = [];
+    transfer.chunks = [];
     this.#change(transfer, "running");
     this.#ask(transfer);
   }
@@ -649,7 +659,9 @@ class Files {
     const transfer = this.#transfers.get(id);
     if (!transfer || transfer.over || !this.#isWith(transfer, peer)) return;
     if (message.accept) this.#run(transfer, message.from);
-    else if (message.stop) this.stop(transfer, message.state === "declined" ? "declined" : "cancelled");
+    else if (message.stop) {
+      this.stop(transfer, ["declined", "too-large"].includes(message.state) ? message.state : "cancelled");
+    }
     else if (transfer.direction === "out") this.#finish(transfer);
   }
 
@@ -740,6 +752,7 @@ class Files {
       name: cleanFileName(name), mime: typeof mime === "string" ? mime.slice(0, 100) : "",
     });
     this.#transfers.set(id, transfer);
+    if (size > this.#largest) this.stop(transfer, "too-large", true);
     tell(peer, "file", transfer);
     tell(this.#room, "file", transfer);
   }
@@ -748,14 +761,15 @@ class Files {
     if (!(data instanceof ArrayBuffer) || transfer.bytes + data.byteLength > transfer.size) {
       return this.stop(transfer, "cancelled", true);
     }
-    transfer.parts.push(data);
+    transfer.chunks.push(data);
     transfer.bytes += data.byteLength;
+    if (transfer.chunks.length * kChunk >= kBlob) transfer.parts.push(new Blob(transfer.chunks.splice(0)));
     if (transfer.bytes === transfer.size) this.#complete(transfer);
     else this.#change(transfer, "running");
   }
 
   #complete(transfer) {
-    transfer.blob = new Blob(transfer.parts, { type: transfer.mime });
+    transfer.blob = new Blob([...transfer.parts, ...transfer.chunks], { type: transfer.mime });
     transfer.peer.tell({ file: { done: transfer.id } });
     this.#finish(transfer);
   }
@@ -812,7 +826,7 @@ class Files {
   #end(transfer, state) {
     const channel = transfer.channel;
     transfer.channel = null;
-    transfer.parts = null;
+    transfer.parts = transfer.chunks = null;
     // The receiver's last bytes have come when it says "done"; only then the sender closes.
     channel?.close();
     this.#change(transfer, state);
@@ -875,7 +889,7 @@ export class Room extends Emitter {
     this.retryAt = 0;
     // Once closed: {reason: "left" | "refused" | "ended", code, message}.
     this.closed = null;
-    this.files = new Files(this);
+    this.files = new Files(this, options.largestFile ?? kLargestFile);
     this.#signaling = this.#makeSignaling();
   }
 
