@@ -2,8 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "server/history.h"
 #include "server/stats_desk.h"
@@ -220,7 +224,7 @@ TEST(Stats, TheTokenIsExchangedForACookieThatNoScriptAndNoOtherSiteCanUse) {
   std::string other = header;
   other[other.find('.') + 5] ^= 1;
   EXPECT_THAT(stats.answer("GET /stats/events", other), StartsWith("HTTP/1.1 401 "));
-  stats.now.wall = stats.now.wall + StatsPass::kLife - seconds(1);
+  stats.now.wall = stats.now.wall + (StatsPass::kLife - seconds(1));
   EXPECT_THAT(stats.answer("GET /stats/session", header), StartsWith("HTTP/1.1 204 "));
   stats.now.wall = stats.now.wall + seconds(1);
   EXPECT_THAT(stats.answer("GET /stats/session", header), StartsWith("HTTP/1.1 401 "));
