@@ -227,11 +227,14 @@ async function testFamilies() {
   const further = await Promise.all(literal.map(async (server) => {
     const result = await gather(server);
     const [url] = server.urls;
-    return { url, good: judge(url, result).good, milliseconds: result.milliseconds };
+    const { good, key } = judge(url, result);
+    return { url, good, verdict: key.split(".").pop(), milliseconds: result.milliseconds };
   }));
-  report.families = [...report.urls, ...further].map(({ url, good, milliseconds }) => {
+  report.families = [...report.urls, ...further].map(({ url, good, verdict, milliseconds }) => {
     const parts = partsOf(url);
-    return { kind: kindOf(parts), way: wayOf(parts), url, good, milliseconds };
+    // The answer that the browser does not tell has no time either.
+    const passed = good && verdict !== "stunSame" ? milliseconds : null;
+    return { kind: kindOf(parts), way: wayOf(parts), url, good, milliseconds: passed };
   });
   showFamilies();
 }
@@ -386,7 +389,8 @@ function familyWords(results) {
   const tried = results.filter(({ good }) => good !== null);
   if (tried.length === 0) return ["–", "none"];
   const good = tried.find((one) => one.good);
-  return good ? [`✓ ${milliseconds(good.milliseconds)}`, "good"] : [translate("diag.state.bad"), "bad"];
+  if (!good) return ["✕", "bad"];
+  return [good.milliseconds === null ? "✓" : `✓ ${decimal(good.milliseconds)} ms`, "good"];
 }
 
 function seenByServer(told) {

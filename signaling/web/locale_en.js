@@ -113,7 +113,7 @@ export default {
   "diag.verdict.blockedOrCertificate": "No TLS connection to {host}:{port}: the port is blocked, or the browser does not trust the certificate.",
   "diag.verdict.tlsTurn": "TLS works at this port, but TURN gets no answer there.",
   "diag.families.title": "IPv4 and IPv6",
-  "diag.families.text": "The same questions to the server's addresses, each family on its own. A dash: the server has none, or there was nothing to ask with. TLS needs a name.",
+  "diag.families.text": "The same questions to the server's addresses, each family on its own: ✓ it works, ✕ it does not, and with a dash the server has no such address or there was nothing to ask with. TLS needs a name.",
   "diag.families.none": "The server told no address of its own, so families cannot be told apart.",
   "diag.families.name": "By name",
   "diag.families.ipv4": "IPv4",

@@ -110,7 +110,7 @@ export default {
   "diag.verdict.blockedOrCertificate": "无法与 {host}:{port} 建立 TLS 连接：端口被拦截，或浏览器不信任证书。",
   "diag.verdict.tlsTurn": "此端口的 TLS 正常，但 TURN 没有应答。",
   "diag.families.title": "IPv4 与 IPv6",
-  "diag.families.text": "按地址族分别询问服务器的地址。横线表示服务器没有该地址，或没有可用的凭据。TLS 需要域名。",
+  "diag.families.text": "按地址族分别询问服务器的地址：✓ 可用，✕ 不可用，横线表示服务器没有该地址，或没有可用的凭据。TLS 需要域名。",
   "diag.families.none": "服务器没有告知自己的地址，无法区分地址族。",
   "diag.families.name": "按域名",
   "diag.families.ipv4": "IPv4",
