@@ -93,7 +93,7 @@ gtest_run() {
   results=$PWD/$logs/gtest-$preset
   rm -rf "$results" && mkdir -p "$results"
   GTEST_OUTPUT=xml:$results/ "${ctest_runner[@]}" ctest --test-dir "build/$preset" \
-    --output-on-failure --timeout 300 --parallel "$(nproc)" --no-tests=error \
+    --output-on-failure --timeout 600 --parallel "$(nproc)" --no-tests=error \
     --output-junit "$results/ctest.junit" "$@" || true
   python3 tools/lib/count.py gtest "$results" >>"$counts"
 }
