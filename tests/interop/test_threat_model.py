@@ -92,16 +92,15 @@ class Comparisons(unittest.TestCase):
         # The general comparison of bytes, and the one that takes its time.
         self.assertEqual(others, {"base/bytes.h", "base/digest.cc"})
 
-    def test_what_proves_something_is_compared_by_nothing_else(self):
-        """The general comparison of bytes, and where it stands: nothing there is a secret."""
-        uses = {}
+    def test_the_general_comparison_of_bytes_sees_no_secret(self):
+        uses = set()
         for room in SOURCES:
             for path in glob.glob(os.path.join(ROOT, room, "**/*.cc"), recursive=True):
-                count = len(re.findall(r"(?<![\w:.])equal\(", text_of(path)))
-                if count:
-                    uses[os.path.relpath(path, ROOT)] = count
-        self.assertEqual(uses, {"base/proxy_header.cc": 2, "base/dtls.cc": 2,
-                                "turn/authenticator.cc": 1})
+                if re.search(r"(?<![\w:.])equal\(", text_of(path)):
+                    uses.add(os.path.relpath(path, ROOT))
+        # Headers of load balancers, DTLS hellos, lists of algorithms: no secret.
+        self.assertLessEqual(uses, {"base/proxy_header.cc", "base/dtls.cc",
+                                    "turn/authenticator.cc"})
 
 
 if __name__ == "__main__":

@@ -168,7 +168,8 @@ interop_module() { interop_tests "interop-$1" "$1"; }
 stage_interop() {
   local -a modules
   release_binary
-  build_preset release turnpike-call turnpike-load turnpike-signal-load floor_recvmmsg floor_gso
+  build_preset release turnpike-call turnpike-load turnpike-signal-load floor_recvmmsg floor_gso \
+    flooder
   mapfile -t modules < <(find tests/interop -name "test_*.py" -printf "%f\n" | sed "s/\.py$//" |
     grep -vx test_command_line | sort)
   side_by_side interop_module "${modules[@]}"
