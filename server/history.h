@@ -1,5 +1,5 @@
 // History: the last hour of the server's figures, one row every five seconds, for pages that are
-// opened late. A ring of fixed size, made at start: kSamples rows of 8 bytes a figure, 138 KB and
+// opened late. A ring of fixed size, made at start: kSamples rows of 8 bytes a figure, 132 KB and
 // 5.8 KB more for each worker. Rows are numbered from 0 and never change. Main loop's thread.
 #pragma once
 

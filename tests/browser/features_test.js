@@ -417,8 +417,18 @@ async function writePicture(path, rows) {
   await writeFile(path, Buffer.concat([Buffer.from(`P5\n${size} ${size}\n255\n`), pixels]));
 }
 
-// In the page: what a click on a link would download, as {name, size} in window.caught.
+// In the page: what a click on a link would download, as {name, size} in window.caught; and whether
+// a recorder has begun, which Firefox says when its encoder has.
 const catchDownload = () => {
+  const Original = window.MediaRecorder;
+  window.MediaRecorder = class extends Original {
+    constructor(...settings) {
+      super(...settings);
+      this.addEventListener("start", () => {
+        window.recording = true;
+      });
+    }
+  };
   const blobs = new Map();
   const original = URL.createObjectURL;
   URL.createObjectURL = (blob) => {
@@ -438,7 +448,7 @@ const playCaught = async () => {
   video.src = URL.createObjectURL(window.caughtBlob);
   await video.play();
   await new Promise((done) => video.addEventListener("timeupdate", () =>
-    video.currentTime > 0.5 && done()));
+    video.currentTime > 0.1 && done()));
   return { width: video.videoWidth, height: video.videoHeight };
 };
 
@@ -507,6 +517,8 @@ if (!existsSync(Firefox.executable)) {
     await (await ann.$("#more")).click();
     await (await ann.$("#record")).click();
     await ann.waitForSelector("#notice-recording", { visible: true });
+    await until("the encoder", () => ann.evaluate(() => window.recording));
+    await ann.evaluate(aSecond);
     await ann.evaluate(aSecond);
     await (await ann.$("#record-stop")).click();
     const film = await until("the recording", () => ann.evaluate(() => window.caught));
