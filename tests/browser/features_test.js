@@ -516,7 +516,7 @@ if (!existsSync(Firefox.executable)) {
     await (await ann.$("#record-stop")).click();
     const film = await until("the recording", () => ann.evaluate(() => window.caught));
     assert.match(film.name, /^call-\d{14}\.(webm|mp4)$/);
-    // That such a file plays is tested in Chromium. Here it is now and then one that nobody plays:
-    // without a sound device Firefox may take longer to start the sound than this test records.
+    // That a recording plays is tested with Chromium's. Without a sound device Firefox leaves the
+    // AudioContext suspended, and on a busy machine one file in ten was one that no browser played.
   });
 }
