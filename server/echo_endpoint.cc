@@ -17,7 +17,7 @@ struct EchoEndpoint::Seat final : EchoSession::Owner {
         session(now, its_endpoint.limits_.time,
                 {its_endpoint.parts_.identity, its_endpoint.parts_.random, its_endpoint.addresses_},
                 *this) {}
-  ~Seat() override { forget(); }
+  ~Seat() override { Seat::forget(); }
 
   void send(ice::Base base, const Address& to, ByteView datagram) override {
     endpoint.parts_.network.send(base, to, datagram);

@@ -93,6 +93,7 @@ void Server::Core::try_alternate(const Request& request) {
   const AlternateServer* first = choose(true);
   const AlternateServer* second = choose(false);
   if (first == nullptr) std::swap(first, second);
+  CHECK(first != nullptr);  // every server has one of the two families
   Room room;
   Builder builder = Builder::response(room, Class::kError, request.message);
   builder.error(ErrorCode::kTryAlternate)

@@ -31,7 +31,8 @@ test_packages() {
   node_packages
   package_packages
   printf '%s\n' python3 openssl procps ccache libgtest-dev libgmock-dev libbenchmark-dev \
-    clang clang-tidy clang-format coturn python3-aioice libnss3-tools iproute2 iptables \
+    clang clang-tidy clang-format cppcheck binutils coturn python3-aioice libnss3-tools \
+    iproute2 iptables \
     python3-aiortc python3-websockets python3-yaml python3-gi gir1.2-nice-0.1 \
     gir1.2-gst-plugins-bad-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
     gstreamer1.0-plugins-bad gstreamer1.0-nice golang-go \
