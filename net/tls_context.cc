@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -129,24 +130,151 @@ void apply_policy(SSL_CTX* context, TlsContext::Kind kind) {
   if (datagrams) dtls::require_cookies(context);
 }
 
-}  // namespace
+using Context = std::shared_ptr<SSL_CTX>;
 
-Expected<std::shared_ptr<const TlsContext>> TlsContext::load(const Files& files, Kind kind) {
-  SSL_CTX* raw = SSL_CTX_new(kind == Kind::kDtls ? DTLS_server_method() : TLS_server_method());
-  CHECK(raw != nullptr);
-  std::shared_ptr<const TlsContext> context(new TlsContext(raw));
-  apply_policy(raw, kind);
-  Expected<void> used = use_certificates(raw, files.certificate);
-  if (used) used = use_key(raw, files);
-  ERR_clear_error();
-  if (!used) return unexpected(used.error());
+Context make_context(TlsContext::Kind kind) {
+  const bool datagrams = kind == TlsContext::Kind::kDtls;
+  Context context(SSL_CTX_new(datagrams ? DTLS_server_method() : TLS_server_method()),
+                  SSL_CTX_free);
+  CHECK(context != nullptr);
+  apply_policy(context.get(), kind);
   return context;
 }
 
-TlsContext::~TlsContext() { SSL_CTX_free(context_); }
+std::vector<std::string> names_of(X509* certificate) {
+  std::vector<std::string> names;
+  const AltNamesOwner alternatives(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; i < sk_GENERAL_NAME_num(alternatives.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(alternatives.get(), i);
+    if (name->type != GEN_DNS) continue;
+    const auto* text = reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName));
+    names.emplace_back(text, static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName)));
+  }
+  return names;
+}
+
+WallTime end_of(X509* certificate) {
+  std::tm end{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1) return {};
+  return WallTime{seconds(timegm(&end))};
+}
+
+TlsContext::Certificate described(Context context) {
+  X509* certificate = SSL_CTX_get0_certificate(context.get());
+  auto names = names_of(certificate);
+  return {std::move(context), std::move(names), end_of(certificate)};
+}
+
+Expected<TlsContext::Certificate> read_certificate(const TlsContext::Files& files,
+                                                   TlsContext::Kind kind) {
+  Context context = make_context(kind);
+  Expected<void> used = use_certificates(context.get(), files.certificate);
+  if (used) used = use_key(context.get(), files);
+  ERR_clear_error();
+  if (!used) return unexpected(used.error());
+  return described(std::move(context));
+}
+
+// In a context of its own: what handshakes begin with knows the other certificates of its set.
+TlsContext::Certificate copied(const TlsContext::Certificate& certificate, TlsContext::Kind kind) {
+  Context context = make_context(kind);
+  SSL_CTX* from = certificate.context.get();
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs(from, &chain);
+  CHECK(SSL_CTX_use_certificate(context.get(), SSL_CTX_get0_certificate(from)) == 1);
+  CHECK(SSL_CTX_use_PrivateKey(context.get(), SSL_CTX_get0_privatekey(from)) == 1);
+  CHECK(chain == nullptr || SSL_CTX_set1_chain(context.get(), chain) == 1);
+  return described(std::move(context));
+}
+
+// What a handshake chooses from. It belongs to the first certificate's OpenSSL context, which every
+// connection holds for as long as it lives, and not to the TlsContext, which a reload may replace
+// in the middle of a handshake. The first one is not held: it would hold itself.
+struct Choice {
+  ServerNames names;
+  SSL_CTX* first = nullptr;
+  std::vector<Context> others;
+
+  SSL_CTX* at(std::size_t certificate) const {
+    return certificate == 0 ? first : others[certificate - 1].get();
+  }
+};
+
+void forget_choice(void*, void* choice, CRYPTO_EX_DATA*, int, long, void*) {
+  delete static_cast<Choice*>(choice);
+}
+
+int choice_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, forget_choice);
+  return index;
+}
+
+// The certificate changes and nothing else: all contexts have the same policy, and tickets are
+// those of the context that the handshake began with.
+int choose_certificate(SSL* ssl, int*, void* argument) {
+  const auto& choice = *static_cast<const Choice*>(argument);
+  const char* host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  const auto found = choice.names.find(host == nullptr ? "" : host);
+  const bool switched = SSL_set_SSL_CTX(ssl, choice.at(found.value_or(0))) != nullptr;
+  return found && switched ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+}  // namespace
+
+TlsContext::TlsContext(std::vector<Certificate> certificates)
+    : certificates_(std::move(certificates)) {
+  CHECK(!certificates_.empty() && certificates_.size() <= kMaxCertificates);
+  for (std::size_t i = 0; i < certificates_.size(); ++i) {
+    for (const std::string& name : certificates_[i].names) names_.add(name, i);
+  }
+  if (certificates_.size() == 1) return;
+  auto choice = std::make_unique<Choice>();
+  choice->names = names_;
+  choice->first = raw();
+  for (std::size_t i = 1; i < certificates_.size(); ++i) {
+    choice->others.push_back(certificates_[i].context);
+  }
+  CHECK(SSL_CTX_set_tlsext_servername_callback(raw(), choose_certificate) == 1);
+  CHECK(SSL_CTX_set_tlsext_servername_arg(raw(), choice.get()) == 1);
+  CHECK(SSL_CTX_set_ex_data(raw(), choice_index(), choice.release()) == 1);
+}
+
+Expected<std::shared_ptr<const TlsContext>> TlsContext::load(const Files& files, Kind kind) {
+  return load_all(std::span(&files, 1), kind);
+}
+
+Expected<std::shared_ptr<const TlsContext>> TlsContext::load_all(std::span<const Files> files,
+                                                                 Kind kind) {
+  std::vector<Certificate> certificates;
+  for (const Files& pair : files) {
+    auto read = read_certificate(pair, kind);
+    if (!read) return unexpected(std::move(read.error()));
+    certificates.push_back(std::move(*read));
+  }
+  return std::shared_ptr<const TlsContext>(new TlsContext(std::move(certificates)));
+}
+
+TlsContext::Renewed TlsContext::renew(const TlsContext& running, std::span<const Files> files,
+                                      Kind kind) {
+  CHECK(files.size() == running.certificates_.size());
+  Renewed renewed;
+  std::vector<Certificate> certificates;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    auto read = read_certificate(files[i], kind);
+    if (!read) renewed.failures.push_back(std::move(read.error().message));
+    certificates.push_back(read ? std::move(*read) : copied(running.certificates_[i], kind));
+  }
+  renewed.context.reset(new TlsContext(std::move(certificates)));
+  return renewed;
+}
+
+const TlsContext::Certificate& TlsContext::certificate_for(std::string_view host) const {
+  return certificates_[names_.find(host).value_or(0)];
+}
 
 bool TlsContext::matches_host(std::string_view host) const {
-  X509* certificate = SSL_CTX_get0_certificate(context_);
+  X509* certificate = SSL_CTX_get0_certificate(certificate_for(host).context.get());
   if (const auto ip = IpAddress::parse(host)) {
     return X509_check_ip(certificate, ip->bytes().data(), ip->bytes().size(), 0) == 1;
   }
@@ -158,40 +286,42 @@ bool TlsContext::matches_host(std::string_view host) const {
 }
 
 WallTime TlsContext::expires() const {
-  std::tm end{};
-  const ASN1_TIME* time = X509_get0_notAfter(SSL_CTX_get0_certificate(context_));
-  if (ASN1_TIME_to_tm(time, &end) != 1) return {};
-  return WallTime{seconds(timegm(&end))};
+  const auto soonest = std::min_element(
+      certificates_.begin(), certificates_.end(),
+      [](const Certificate& a, const Certificate& b) { return a.expires < b.expires; });
+  return soonest->expires;
 }
 
-bool TlsContext::is_same_certificate(const TlsContext& other) const {
-  if (X509_cmp(SSL_CTX_get0_certificate(context_), SSL_CTX_get0_certificate(other.context_)) != 0) {
+bool TlsContext::Certificate::is_same(const Certificate& other) const {
+  SSL_CTX* const ours = context.get();
+  SSL_CTX* const theirs = other.context.get();
+  if (X509_cmp(SSL_CTX_get0_certificate(ours), SSL_CTX_get0_certificate(theirs)) != 0) {
     return false;
   }
-  STACK_OF(X509)* ours = nullptr;
-  STACK_OF(X509)* theirs = nullptr;
-  SSL_CTX_get0_chain_certs(context_, &ours);
-  SSL_CTX_get0_chain_certs(other.context_, &theirs);
+  STACK_OF(X509)* our_chain = nullptr;
+  STACK_OF(X509)* their_chain = nullptr;
+  SSL_CTX_get0_chain_certs(ours, &our_chain);
+  SSL_CTX_get0_chain_certs(theirs, &their_chain);
   const auto count = [](STACK_OF(X509) * chain) {
     return chain == nullptr ? 0 : sk_X509_num(chain);
   };
-  if (count(ours) != count(theirs)) return false;
-  for (int i = 0; i < count(ours); ++i) {
-    if (X509_cmp(sk_X509_value(ours, i), sk_X509_value(theirs, i)) != 0) return false;
+  if (count(our_chain) != count(their_chain)) return false;
+  for (int i = 0; i < count(our_chain); ++i) {
+    if (X509_cmp(sk_X509_value(our_chain, i), sk_X509_value(their_chain, i)) != 0) return false;
   }
   return true;
 }
 
+bool TlsContext::is_same_certificate(const TlsContext& other) const {
+  return std::equal(certificates_.begin(), certificates_.end(), other.certificates_.begin(),
+                    other.certificates_.end(),
+                    [](const Certificate& a, const Certificate& b) { return a.is_same(b); });
+}
+
 std::vector<std::string> TlsContext::host_names() const {
   std::vector<std::string> names;
-  X509* certificate = SSL_CTX_get0_certificate(context_);
-  const AltNamesOwner alternatives(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
-  for (int i = 0; i < sk_GENERAL_NAME_num(alternatives.get()); ++i) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(alternatives.get(), i);
-    if (name->type != GEN_DNS) continue;
-    const auto* text = reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName));
-    names.emplace_back(text, static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName)));
+  for (const Certificate& one : certificates_) {
+    names.insert(names.end(), one.names.begin(), one.names.end());
   }
   return names;
 }

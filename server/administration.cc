@@ -32,8 +32,8 @@ std::string info(Runtime& runtime, const LifeCycle& life) {
                {"signaling_clients", live.conversations},
                {"rooms", audit.rooms},
                {"members", audit.members}};
-  if (life.plan().tls) {
-    body["certificate_expires"] = life.plan().tls->expires().since_epoch.count();
+  if (const auto& certificates = life.plan().certificates()) {
+    body["certificate_expires"] = certificates->expires().since_epoch.count();
   }
   return text_of(body);
 }

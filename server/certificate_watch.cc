@@ -1,19 +1,19 @@
 #include "server/certificate_watch.h"
 
+#include <algorithm>
+
 namespace turnpike::server {
 
-void CertificateWatch::watch(const std::string& certificate, const std::string& key) {
-  watch(certificate_, certificate);
-  watch(key_, key);
-}
-
-void CertificateWatch::watch(File& file, const std::string& path) {
-  if (file.path == path) return;
-  file.path = path;
-  file.poll.reset();
-  if (path.empty()) return;
-  file.poll = std::make_unique<net::FilePoll>(
-      loop_, path, interval_, [this] { settled_.arm(loop_.tick().mono + kSettling); });
+void CertificateWatch::watch(const std::vector<std::string>& files) {
+  std::erase_if(polls_, [&](const auto& poll) {
+    return std::find(files.begin(), files.end(), poll.first) == files.end();
+  });
+  for (const std::string& file : files) {
+    auto& poll = polls_[file];
+    if (poll) continue;
+    poll = std::make_unique<net::FilePoll>(loop_, file, interval_,
+                                           [this] { settled_.arm(loop_.tick().mono + kSettling); });
+  }
 }
 
 }  // namespace turnpike::server

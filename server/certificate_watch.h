@@ -1,11 +1,13 @@
-// CertificateWatch: asks for a reload when the files of the certificate have become others, however
+// CertificateWatch: asks for a reload when the files of a certificate have become others, however
 // that was done: certbot moves symbolic links, one after the other, so a change settles before it
 // is told. Main loop's thread.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/time.h"
 #include "net/file_poll.h"
@@ -23,20 +25,13 @@ class CertificateWatch {
       : loop_(loop), interval_(interval), settled_(loop, std::move(changed)) {}
 
   // These from now on; the same ones as before go on being watched. Empty: none.
-  void watch(const std::string& certificate, const std::string& key);
+  void watch(const std::vector<std::string>& files);
 
  private:
-  struct File {
-    std::string path;
-    std::unique_ptr<net::FilePoll> poll;
-  };
-  void watch(File& file, const std::string& path);
-
   net::Loop& loop_;
   const milliseconds interval_;
   net::LoopTimer settled_;
-  File certificate_;
-  File key_;
+  std::map<std::string, std::unique_ptr<net::FilePoll>> polls_;  // by path
 };
 
 }  // namespace turnpike::server

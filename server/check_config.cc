@@ -195,7 +195,7 @@ std::vector<Finding> check_config(Config config, const Machine& machine, WallTim
                         "what is missing of --static-auth-secret and --api-key is in "
                         "the state directory, or made there at the first start"});
   }
-  const std::string certificate = config.certificate_file;
+  const std::vector<std::string> certificates = config.certificate_files;
   const std::string folder = config.static_dir;
   const std::string log_file = config.logging.file;
   // Whatever a start would generate, the rest of the Plan does not depend on what it is.
@@ -203,9 +203,10 @@ std::vector<Finding> check_config(Config config, const Machine& machine, WallTim
   auto plan = make_plan(std::move(config), machine, stand_in);
   if (plan) {
     for (std::string& notice : plan->notices) findings.push_back({Kind::kNote, std::move(notice)});
-    if (plan->tls || plan->dtls_context) {
-      findings.push_back({Kind::kGood, fmt::format("--pkey belongs to --cert {}", certificate)});
-      auto more = check_certificate(certificate, now);
+    for (std::size_t i = 0; plan->certificates() && i < certificates.size(); ++i) {
+      findings.push_back(
+          {Kind::kGood, fmt::format("--pkey belongs to --cert {}", certificates[i])});
+      auto more = check_certificate(certificates[i], now);
       std::move(more.begin(), more.end(), std::back_inserter(findings));
     }
   } else {

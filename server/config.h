@@ -81,8 +81,8 @@ struct Config {
   bool send_software = true;
   bool always_fingerprint = false;
   std::vector<turn::AlternateServer> alternate_servers;
-  std::string certificate_file;
-  std::string key_file;
+  std::vector<std::string> certificate_files;  // each with the key at the same place
+  std::vector<std::string> key_files;
   std::vector<IpRange> allowed_peers;
   std::vector<IpRange> denied_peers;
   turn::QuotaLimits quota;

@@ -41,9 +41,15 @@ State state_of(Finding::Kind kind) {
   return State::kNote;
 }
 
+// Which one is meant, where there are several.
+std::string subject(const Plan& plan, std::size_t certificate) {
+  const auto& files = plan.config.certificate_files;
+  return files.size() == 1 ? "" : fmt::format("--cert {}: ", files[certificate]);
+}
+
 // With the authorities that this machine knows, which are nearly those of browsers.
-Diagnosis examine_trust(const Plan& plan) {
-  SSL_CTX* context = plan.tls->raw();
+Diagnosis examine_trust(const Plan& plan, std::size_t certificate) {
+  SSL_CTX* context = plan.tls->certificates()[certificate].context.get();
   X509* leaf = SSL_CTX_get0_certificate(context);
   STACK_OF(X509)* chain = nullptr;
   SSL_CTX_get0_chain_certs(context, &chain);
@@ -56,14 +62,16 @@ Diagnosis examine_trust(const Plan& plan) {
   }
   X509_STORE_CTX_set_purpose(check.get(), X509_PURPOSE_SSL_SERVER);
   if (X509_verify_cert(check.get()) == 1) {
-    return {State::kGood, kCheck, "the chain leads to an authority that this machine trusts", ""};
+    return {State::kGood, kCheck,
+            subject(plan, certificate) + "the chain leads to an authority that this machine trusts",
+            ""};
   }
   const int error = X509_STORE_CTX_get_error(check.get());
   const bool incomplete =
       error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY && sk_X509_num(chain) <= 0;
   return {State::kWarning, kCheck,
-          fmt::format("this machine does not trust it, and browsers probably do not either: {}",
-                      X509_verify_cert_error_string(error)),
+          fmt::format("{}this machine does not trust it, and browsers probably do not either: {}",
+                      subject(plan, certificate), X509_verify_cert_error_string(error)),
           incomplete ? "--cert with the file that has the whole chain (fullchain.pem)"
                      : "a certificate of a public authority, or its root on every client"};
 }
@@ -97,20 +105,38 @@ Certificate served(const Address& address, const std::string& host) {
   return Certificate(done ? SSL_get1_peer_certificate(session.get()) : nullptr);
 }
 
-std::optional<Diagnosis> examine_served(const Plan& plan) {
+// A name by which clients get this certificate; nullopt when there is none.
+std::optional<std::string> name_for(const Plan& plan, std::size_t certificate) {
+  const auto leads_there = [&](const std::string& host) {
+    return &plan.tls->certificate_for(host) == &plan.tls->certificates()[certificate];
+  };
+  if (const std::string host = public_host(plan); leads_there(host)) return host;
+  for (std::string name : plan.tls->certificates()[certificate].names) {
+    if (name.starts_with("*.")) name.replace(0, 1, "turnpike-doctor");
+    if (leads_there(name)) return name;
+  }
+  return std::nullopt;
+}
+
+std::optional<Diagnosis> examine_served(const Plan& plan, std::size_t certificate) {
   const auto port = std::find_if(plan.tcp.begin(), plan.tcp.end(), [](const Plan::TcpPort& one) {
     return one.kind == PortKind::kTlsOnly || one.kind == PortKind::kAny;
   });
   if (port == plan.tcp.end() || port->address.port == 0) return std::nullopt;
-  const Certificate now = served(port->address, public_host(plan));
+  const auto name = name_for(plan, certificate);
+  const Certificate now = name ? served(port->address, *name) : nullptr;
   if (!now) return std::nullopt;
-  if (X509_cmp(now.get(), SSL_CTX_get0_certificate(plan.tls->raw())) == 0) {
-    return Diagnosis{State::kGood, kCheck, "the server that runs here sends this certificate", ""};
+  SSL_CTX* context = plan.tls->certificates()[certificate].context.get();
+  if (X509_cmp(now.get(), SSL_CTX_get0_certificate(context)) == 0) {
+    return Diagnosis{
+        State::kGood, kCheck,
+        subject(plan, certificate) + "the server that runs here sends this certificate", ""};
   }
-  return Diagnosis{State::kProblem, kCheck,
-                   fmt::format("the server on {} sends another certificate than the one in {}",
-                               port->address.to_string(), plan.config.certificate_file),
-                   "systemctl reload turnpike"};
+  return Diagnosis{
+      State::kProblem, kCheck,
+      fmt::format("the server on {} sends another certificate than the one in {}",
+                  port->address.to_string(), plan.config.certificate_files[certificate]),
+      "systemctl reload turnpike"};
 }
 
 }  // namespace
@@ -123,12 +149,15 @@ Diagnoses examine_certificate(const Plan& plan, WallTime now) {
                      "--cert FILE --pkey FILE --public-host NAME"});
     return found;
   }
-  for (Finding& one : check_certificate(plan.config.certificate_file, now)) {
-    found.push_back({state_of(one.kind), kCheck, std::move(one.sentence), std::move(one.remedy)});
-  }
+  const auto& files = plan.config.certificate_files;
   found.push_back(examine_names(plan));
-  found.push_back(examine_trust(plan));
-  if (auto running = examine_served(plan)) found.push_back(std::move(*running));
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    for (Finding& one : check_certificate(files[i], now)) {
+      found.push_back({state_of(one.kind), kCheck, std::move(one.sentence), std::move(one.remedy)});
+    }
+    found.push_back(examine_trust(plan, i));
+    if (auto running = examine_served(plan, i)) found.push_back(std::move(*running));
+  }
   return found;
 }
 

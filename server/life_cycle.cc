@@ -34,16 +34,19 @@ LifeCycle::LifeCycle(Runtime& runtime, const Plan& plan, const Origin& origin,
 
 // Root may have given up the right to read what it had read for us.
 void LifeCycle::watch_certificate() {
-  if (!plan_.tls) return watch_.watch("", "");
-  const std::string& certificate = plan_.config.certificate_file;
-  const std::string& key = plan_.config.key_file;
-  for (const std::string& file : {certificate, key}) {
+  if (!plan_.certificates()) return watch_.watch({});
+  std::vector<std::string> files;
+  for (const auto& [certificate, key] : certificate_pairs(plan_.config)) {
+    files.push_back(certificate);
+    files.push_back(key);
+  }
+  for (const std::string& file : files) {
     if (::access(file.c_str(), R_OK) == 0) continue;
     log::warning("user {} may not read {}: another certificate will take a restart",
                  current_user_name(), file);
-    return watch_.watch("", "");
+    return watch_.watch({});
   }
-  watch_.watch(certificate, key);
+  watch_.watch(files);
 }
 
 void LifeCycle::stop() {
@@ -76,7 +79,7 @@ Expected<void> LifeCycle::reload_configuration() {
   if (stopping_) return failure("the server is about to end");
   auto again = plan_again(plan_, origin_);
   if (!again) return unexpected(std::move(again.error()));
-  const bool another_certificate = again->plan.tls != plan_.tls;
+  const bool another_certificate = again->plan.certificates() != plan_.certificates();
   plan_ = std::move(again->plan);
   runtime_.renew(plan_);
   log::set_level(plan_.config.logging.level);
@@ -92,27 +95,37 @@ Expected<void> LifeCycle::reload_configuration() {
 }
 
 Expected<void> LifeCycle::renew_certificate() {
-  if (!plan_.tls) {
+  if (!plan_.certificates()) {
     log::info("there is no certificate to renew");
     return failure("there is no certificate to renew");
   }
-  auto renewed = with_new_certificate(plan_);
-  if (!renewed) {
-    log::error("the certificate stays the one before: {}", renewed.error().message);
-    return unexpected(std::move(renewed.error()));
+  Renewal renewal = with_new_certificates(plan_);
+  for (const std::string& reason : renewal.failures) {
+    log::error("the certificate stays the one before: {}", reason);
   }
-  if (renewed->tls->is_same_certificate(*plan_.tls)) {
-    log::info("the certificate is the same as before");
-    return {};
+  const auto before = plan_.certificates();
+  if (renewal.plan.certificates()->is_same_certificate(*before)) {
+    if (renewal.failures.empty()) log::info("the certificate is the same as before");
+  } else {
+    plan_ = std::move(renewal.plan);
+    runtime_.renew(plan_);
+    tell_new_certificates(*before);
   }
-  plan_ = std::move(*renewed);
-  runtime_.renew(plan_);
-  log::info("the certificate is another one, good for {} days",
-            (plan_.tls->expires() - runtime_.main_loop().tick().wall).count() / 86400);
-  if (!certificate_matches(plan_)) {
+  if (renewal.failures.empty()) return {};
+  return failure(fmt::format("{}", fmt::join(renewal.failures, "; ")));
+}
+
+void LifeCycle::tell_new_certificates(const net::TlsContext& before) {
+  const auto& certificates = plan_.certificates()->certificates();
+  for (std::size_t i = 0; i < certificates.size(); ++i) {
+    if (certificates[i].is_same(before.certificates()[i])) continue;
+    log::info("the certificate {} is another one, good for {} days",
+              plan_.config.certificate_files[i],
+              (certificates[i].expires - runtime_.main_loop().tick().wall).count() / 86400);
+  }
+  if (plan_.tls && !certificate_matches(plan_)) {
     log::warning("the certificate is not for {}: turns: URLs are left out", public_host(plan_));
   }
-  return {};
 }
 
 void LifeCycle::on_pulse(const signaling::Health& health) {

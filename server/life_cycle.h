@@ -27,7 +27,8 @@ class LifeCycle {
   void drain();
   // The configuration is read again (SIGHUP). The Error says why all stays as it was.
   Expected<void> reload();
-  // Only the certificate is (SIGUSR2, or its files have changed).
+  // Only the certificates are (SIGUSR2, or their files have changed). The Error says which of them
+  // stay as they were, and why.
   Expected<void> renew_certificate();
   // Options that changed at the last reload and take a restart.
   const std::vector<std::string>& need_restart() const { return need_restart_; }
@@ -40,6 +41,7 @@ class LifeCycle {
   void judge_drain();
   Expected<void> reload_configuration();
   void watch_certificate();
+  void tell_new_certificates(const net::TlsContext& before);
 
   Runtime& runtime_;
   const Origin& origin_;

@@ -3,10 +3,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <system_error>
 
 #include "server/options.h"
@@ -59,6 +61,21 @@ void tell_process(PrometheusText& text) {
              std::uint64_t{limit.rlim_cur});
 }
 
+// Of two that have the same first name, the one that ends first: a series may stand there once.
+void tell_certificates(PrometheusText& text, const net::TlsContext& tls) {
+  std::map<std::string_view, WallTime> ends;
+  for (const auto& one : tls.certificates()) {
+    const std::string_view name = one.names.empty() ? std::string_view() : one.names.front();
+    const auto [end, is_first] = ends.emplace(name, one.expires);
+    if (!is_first) end->second = std::min(end->second, one.expires);
+  }
+  text.family("turnpike_tls_certificate_expiry_timestamp_seconds", Kind::kGauge,
+              "When the certificate ends, in seconds since 1970, by its first name.");
+  for (const auto& [name, end] : ends) {
+    text.sample({{"name", name}}, static_cast<std::uint64_t>(end.since_epoch.count()));
+  }
+}
+
 void tell_server(PrometheusText& text, const MetricsSources& sources) {
   text.family("turnpike_build_info", Kind::kGauge, "The version that runs.");
   text.sample({{"version", version()}}, std::uint64_t{1});
@@ -67,11 +84,7 @@ void tell_server(PrometheusText& text, const MetricsSources& sources) {
   text.gauge("turnpike_ready", "1 when /readyz answers 200.", std::uint64_t{sources.ready});
   text.gauge("turnpike_draining", "1 while nobody new is let in.", std::uint64_t{sources.draining});
   if (sources.tls != nullptr) {
-    const auto names = sources.tls->host_names();
-    text.family("turnpike_tls_certificate_expiry_timestamp_seconds", Kind::kGauge,
-                "When the certificate ends, in seconds since 1970, by its first name.");
-    text.sample({{"name", names.empty() ? "" : names.front()}},
-                static_cast<std::uint64_t>(sources.tls->expires().since_epoch.count()));
+    tell_certificates(text, *sources.tls);
   }
   text.gauge("turnpike_workers", "Threads that relay.", std::uint64_t{sources.workers.size()});
 }

@@ -23,7 +23,7 @@ struct MetricsSources {
   const signaling::Service& service;
   const EchoEndpoint* echo;    // nullptr: there is none
   std::uint32_t charged;       // SharedQuota::total()
-  const net::TlsContext* tls;  // nullptr: no TLS
+  const net::TlsContext* tls;  // nullptr: no certificate
   WallTime started;
   bool ready = false;
   bool draining = false;

@@ -6,6 +6,7 @@
 #include <array>
 #include <set>
 
+#include "net/tls_context.h"
 #include "server/option_values.h"
 
 namespace turnpike::server {
@@ -279,12 +280,13 @@ constexpr std::array kOptions = {
     Option{"echo-time", "SECONDS", kRooms, kOnce, kPublic, "echo-time", "300",
            "How long a guest has an echo.",
            set_number<&Config::echo_time, kLeastEchoTime, kMostEchoTime>},
-    Option{"cert", "FILE", kTls, kOnce, kPublic, "cert", "",
-           "Certificate chain (PEM). Without it there is no TLS and no turns: URL.",
-           set_path<&Config::certificate_file>},
-    Option{"pkey", "FILE", kTls, kOnce, kPublic, "pkey", "",
-           "Private key of the certificate (PEM).",
-           set_path<&Config::key_file>},
+    Option{"cert", "FILE", kTls, kRepeatable, kPublic, "cert", "",
+           "Certificate chain (PEM). Without it there is no TLS and no turns: URL. Of several, up "
+           "to 64, a client gets the one for the name it asks for (SNI), else the first.",
+           add_path<&Config::certificate_files>},
+    Option{"pkey", "FILE", kTls, kRepeatable, kPublic, "pkey", "",
+           "Private key of the certificate (PEM); of several, in the same order.",
+           add_path<&Config::key_files>},
     Option{"static", "DIR", kWeb, kOnce, kPublic, "static", "",
            "Serve the files of a folder below the pages of the server itself.",
            set_path<&Config::static_dir>},
@@ -463,6 +465,26 @@ Expected<void> check_metrics(const Config& config) {
   return {};
 }
 
+Expected<void> check_certificates(const Config& config) {
+  const std::size_t certificates = config.certificate_files.size();
+  const std::size_t keys = config.key_files.size();
+  if (certificates > net::TlsContext::kMaxCertificates) {
+    return failure(fmt::format("--cert is given {} times: expected {} at most", certificates,
+                               net::TlsContext::kMaxCertificates));
+  }
+  if (certificates == keys) return {};
+  if (keys == 0) {
+    return failure("--cert needs the private key that belongs to it: pass --pkey FILE too");
+  }
+  if (certificates == 0) {
+    return failure("--pkey needs the certificate that belongs to it: pass --cert FILE too");
+  }
+  return failure(
+      fmt::format("--cert is given {} times, --pkey {}: expected a key for each "
+                  "certificate, in the same order",
+                  certificates, keys));
+}
+
 Expected<void> check_auth_hook(const Config& config) {
   const bool named = !config.auth_hook_ca.empty() || !config.auth_hook_token.empty();
   if (named && !config.auth_hook) {
@@ -483,19 +505,16 @@ Expected<void> check_together(const Config& config) {
     return failure(fmt::format("--min-port {} is above --max-port {}: there would be no relay port",
                                config.min_port, config.max_port));
   }
-  if (config.certificate_file.empty() != config.key_file.empty()) {
-    return failure(config.key_file.empty()
-                       ? "--cert needs the private key that belongs to it: pass --pkey FILE too"
-                       : "--pkey needs the certificate that belongs to it: pass --cert FILE too");
-  }
-  if (config.dtls && config.certificate_file.empty()) {
+  if (auto checked = check_certificates(config); !checked) return checked;
+  if (config.dtls && config.certificate_files.empty()) {
     return failure("--dtls needs a certificate: pass --cert FILE and --pkey FILE");
   }
   if (config.rfc5780) {
     if (auto checked = check_alternate_port(config); !checked) return checked;
   }
   if (auto checked = check_auth_hook(config); !checked) return checked;
-  const bool tls = config.tls && !config.certificate_file.empty() && config.tls_listening_port != 0;
+  const bool tls =
+      config.tls && !config.certificate_files.empty() && config.tls_listening_port != 0;
   const bool dtls = config.dtls && config.tls_listening_port != 0;
   if (!config.udp && !config.tcp && !tls && !dtls) {
     return failure(
@@ -516,7 +535,7 @@ Expected<void> check_together(const Config& config) {
   std::set<std::uint16_t> taken;
   const auto take = [&taken](std::uint16_t port) { return port == 0 || taken.insert(port).second; };
   take(config.listening_port);
-  if (!config.certificate_file.empty() && !take(config.tls_listening_port)) {
+  if (!config.certificate_files.empty() && !take(config.tls_listening_port)) {
     return failure(fmt::format(
         "--tls-listening-port {} is the --listening-port, which speaks TLS anyway: pass "
         "--tls-listening-port 0",

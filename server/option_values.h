@@ -59,6 +59,13 @@ Applied set_path(Config& config, std::string_view text) {
 }
 
 template <auto kMember>
+Applied add_path(Config& config, std::string_view text) {
+  if (text.empty()) return failure("expected the path of a file or folder");
+  (config.*kMember).emplace_back(text);
+  return {};
+}
+
+template <auto kMember>
 Applied set_name(Config& config, std::string_view text) {
   if (text.empty()) return failure("expected a name");
   config.*kMember = std::string(text);

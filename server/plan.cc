@@ -71,6 +71,7 @@ class Planner {
   Step choose_external_addresses();
   void choose_public_ip();
   Step load_certificate();
+  void explain_hidden_certificates();
   void explain_certificate();
   void choose_workers();
   stun::Behavior discovery(const turn::ExternalAddresses& external) const;
@@ -211,7 +212,7 @@ void Planner::add_tcp(const IpAddress& ip) {
   };
   if (config().tcp) add(config().listening_port, PortKind::kAny);
   const bool tls =
-      config().tls && !config().certificate_file.empty() && config().tls_listening_port != 0;
+      config().tls && !config().certificate_files.empty() && config().tls_listening_port != 0;
   if (tls) add(config().tls_listening_port, PortKind::kTlsOnly);
   for (const std::uint16_t port : config().http_ports) add(port, PortKind::kHttp);
   for (const std::uint16_t port : config().proxy_ports) add(port, PortKind::kProxied);
@@ -339,21 +340,42 @@ void Planner::choose_public_ip() {
 }
 
 Step Planner::load_certificate() {
-  if (config().certificate_file.empty()) return {};
+  if (config().certificate_files.empty()) return {};
+  const auto files = certificate_pairs(config());
   if (config().tls) {
-    auto tls = net::TlsContext::load({config().certificate_file, config().key_file});
+    auto tls = net::TlsContext::load_all(files);
     if (!tls) return refuse(kExitCertificate, tls.error().message);
     plan_.tls = std::move(*tls);
   }
   if (!config().dtls) return {};
-  auto dtls = net::TlsContext::load({config().certificate_file, config().key_file},
-                                    net::TlsContext::Kind::kDtls);
+  auto dtls = net::TlsContext::load_all(files, net::TlsContext::Kind::kDtls);
   if (!dtls) return refuse(kExitCertificate, dtls.error().message);
   plan_.dtls_context = std::move(*dtls);
   return {};
 }
 
+// The first one is for everybody else; any other has to be asked for.
+void Planner::explain_hidden_certificates() {
+  if (!plan_.certificates()) return;
+  const auto& certificates = plan_.certificates()->certificates();
+  net::ServerNames names;
+  for (std::size_t i = 0; i < certificates.size(); ++i) {
+    bool is_reached = i == 0;
+    for (const std::string& name : certificates[i].names) {
+      names.add(name, i);
+      if (names.find(name) == i) {
+        is_reached = true;
+      } else {
+        notice("{} has the name {} of a certificate before it, which is what clients get",
+               config().certificate_files[i], name);
+      }
+    }
+    if (!is_reached) notice("no client gets the certificate {}", config().certificate_files[i]);
+  }
+}
+
 void Planner::explain_certificate() {
+  explain_hidden_certificates();
   if (!plan_.tls) {
     if (!config().tls) return notice("--no-tls: there is no turns: URL and no https page");
     notice(
@@ -532,6 +554,15 @@ void Planner::settle_signaling() {
 Expected<Plan, StartError> make_plan(Config config, const Machine& machine,
                                      const GeneratedSecrets& generated, const Plan* running) {
   return Planner(std::move(config), machine, generated, running).make();
+}
+
+std::vector<net::TlsContext::Files> certificate_pairs(const Config& config) {
+  std::vector<net::TlsContext::Files> pairs;
+  const std::size_t count = std::min(config.certificate_files.size(), config.key_files.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    pairs.push_back({config.certificate_files[i], config.key_files[i]});
+  }
+  return pairs;
 }
 
 Machine look_at_machine() {

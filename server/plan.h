@@ -52,6 +52,10 @@ struct Plan {
   IpAddress local_ip;
   std::shared_ptr<const net::TlsContext> tls;           // null: no TLS
   std::shared_ptr<const net::TlsContext> dtls_context;  // null: no DTLS
+  // Of either, for whoever wants to know about them; null: there are none.
+  const std::shared_ptr<const net::TlsContext>& certificates() const {
+    return tls ? tls : dtls_context;
+  }
   std::shared_ptr<const turn::Settings> turn;
   std::shared_ptr<const signaling::JwtKeys> turn_jwt;  // null: no --turn-jwt
   std::optional<HookClient::Settings> auth_hook;       // none: no --auth-hook
@@ -70,6 +74,8 @@ struct BoundAddresses;  // banner.h
 signaling::Settings signaling_settings(const Plan& plan, const BoundAddresses& bound);
 // The host in those URLs: --public-host, else public_ip; never what a request says.
 std::string public_host(const Plan& plan);
+// --cert and --pkey, pair by pair. Implemented in plan.cc.
+std::vector<net::TlsContext::Files> certificate_pairs(const Config& config);
 // Whether there is a certificate for that host, so that browsers accept https and turns there.
 bool certificate_matches(const Plan& plan);
 

@@ -18,9 +18,9 @@ bool keep(const Config& running, Config& wished) {
 
 // A certificate may become another one, but TLS listeners do not come or go.
 bool keep_certificate(const Config& running, Config& wished) {
-  if (running.certificate_file.empty() == wished.certificate_file.empty()) return false;
-  wished.certificate_file = running.certificate_file;
-  wished.key_file = running.key_file;
+  if (running.certificate_files.empty() == wished.certificate_files.empty()) return false;
+  wished.certificate_files = running.certificate_files;
+  wished.key_files = running.key_files;
   return true;
 }
 
@@ -156,24 +156,27 @@ Expected<Reloaded> plan_again(const Plan& running, const Origin& origin) {
   auto plan = make_plan(std::move(*config), origin.machine, *generated, &running);
   if (!plan) return failure(plan.error().message);
   // Whoever holds a session ticket of the context can go on using it.
-  if (plan->tls && running.tls && plan->tls->is_same_certificate(*running.tls)) {
+  if (plan->certificates() && running.certificates() &&
+      plan->certificates()->is_same_certificate(*running.certificates())) {
     plan->tls = running.tls;
     plan->dtls_context = running.dtls_context;
   }
   return Reloaded{std::move(*plan), std::move(kept)};
 }
 
-Expected<Plan> with_new_certificate(const Plan& running) {
-  const net::TlsContext::Files files{running.config.certificate_file, running.config.key_file};
-  auto tls = net::TlsContext::load(files);
-  if (!tls) return unexpected(std::move(tls.error()));
-  Plan plan = running;
-  plan.tls = std::move(*tls);
-  if (!running.dtls_context) return plan;
-  auto dtls = net::TlsContext::load(files, net::TlsContext::Kind::kDtls);
-  if (!dtls) return unexpected(std::move(dtls.error()));
-  plan.dtls_context = std::move(*dtls);
-  return plan;
+Renewal with_new_certificates(const Plan& running) {
+  const auto files = certificate_pairs(running.config);
+  Renewal renewal{running, {}};
+  const auto renew = [&](std::shared_ptr<const net::TlsContext>& context,
+                         net::TlsContext::Kind kind) {
+    if (!context) return;
+    auto renewed = net::TlsContext::renew(*context, files, kind);
+    context = std::move(renewed.context);
+    renewal.failures = std::move(renewed.failures);
+  };
+  renew(renewal.plan.dtls_context, net::TlsContext::Kind::kDtls);
+  renew(renewal.plan.tls, net::TlsContext::Kind::kTls);
+  return renewal;
 }
 
 }  // namespace turnpike::server

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -33,7 +34,12 @@ struct Reloaded {
 // The Error says which option or file is wrong, and how.
 Expected<Reloaded> plan_again(const Plan& running, const Origin& origin);
 
-// The running plan with the certificate that stands in its files now.
-Expected<Plan> with_new_certificate(const Plan& running);
+// The running plan with the certificates that stand in its files now. Those that cannot be used
+// stay as they were, each for the reason that is given.
+struct Renewal {
+  Plan plan;
+  std::vector<std::string> failures;
+};
+Renewal with_new_certificates(const Plan& running);
 
 }  // namespace turnpike::server

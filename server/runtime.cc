@@ -137,7 +137,7 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       reservations_(random_),
       quota_(plan.config.quota),
       bandwidth_(plan.config.bps_capacity, plan.workers),
-      tls_(plan.tls),
+      tls_(plan.certificates()),
       turn_(plan.turn),
       stop_requested_(main_loop_, [this] { stop(); }),
       history_(plan.workers),
@@ -265,7 +265,7 @@ void Runtime::renew(const Plan& plan) {
   for (const auto& worker : workers_) {
     if (!worker->post(order)) log::warning("a worker is overloaded and keeps what it had");
   }
-  tls_ = plan.tls;
+  tls_ = plan.certificates();
   turn_ = plan.turn;
   service_->renew(signaling_settings(plan, bound_));
 }

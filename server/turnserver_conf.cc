@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -191,6 +192,14 @@ Expected<void> Reader::take_own(Line& line, const Option& option) {
   return {};
 }
 
+// Options of ours that may be repeated, while coturn takes one value.
+constexpr std::array<std::string_view, 2> kOnceInCoturn = {"cert", "pkey"};
+
+bool is_list(const Option& option) {
+  return option.arity == Arity::kRepeatable &&
+         std::find(kOnceInCoturn.begin(), kOnceInCoturn.end(), option.name) == kOnceInCoturn.end();
+}
+
 // Of a key with one value coturn keeps what stands last.
 void Reader::keep_last_ones() {
   std::vector<GivenOption> kept;
@@ -198,7 +207,7 @@ void Reader::keep_last_ones() {
     const auto again =
         std::find_if(given + 1, source_.given.end(),
                      [given](const GivenOption& other) { return other.option == given->option; });
-    if (given->option->arity == Arity::kRepeatable || again == source_.given.end()) {
+    if (is_list(*given->option) || again == source_.given.end()) {
       kept.push_back(std::move(*given));
     } else if (given->text != again->text) {
       source_.warnings.push_back(

@@ -69,8 +69,8 @@ server::Config config_for(const TestServer::Wish& wish) {
   config.static_dir = wish.static_dir;
   config.unauthorized_replies_per_second = 0;
   if (wish.tls) {
-    config.certificate_file = certificate_file();
-    config.key_file = key_file();
+    config.certificate_files = {certificate_file()};
+    config.key_files = {key_file()};
   }
   if (wish.allow_loopback_peers) {
     config.allowed_peers = {*IpRange::parse("127.0.0.0/8"), *IpRange::parse("::1")};

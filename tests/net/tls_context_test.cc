@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
+#include <memory>
 #include <sstream>
 
 #include "net/openssl_owners.h"
@@ -23,6 +25,8 @@ struct Pair : Folder {
   }
   TlsContext::Files files;
 };
+
+using SslOwner = std::unique_ptr<SSL, OpensslFree<SSL_free>>;
 
 std::string sentence(const TlsContext::Files& files) {
   const auto loaded = TlsContext::load(files);
@@ -126,6 +130,120 @@ TEST(TlsContext, MatchesHostsByTheAlternativeNamesOnly) {
   }
   EXPECT_EQ((*loaded)->host_names(),
             (std::vector<std::string>{"turn.example.org", "*.rooms.example.org"}));
+}
+
+// What a client is shown that asks for this name (none: "").
+Bytes shown(const TlsContext& context, const std::string& host) {
+  const std::unique_ptr<SSL_CTX, OpensslFree<SSL_CTX_free>> client_context(
+      SSL_CTX_new(TLS_client_method()));
+  const SslOwner client(SSL_new(client_context.get())), server(SSL_new(context.raw()));
+  BIO *near = nullptr, *far = nullptr;
+  EXPECT_EQ(BIO_new_bio_pair(&near, 0, &far, 0), 1);
+  SSL_set_bio(client.get(), near, near);
+  SSL_set_bio(server.get(), far, far);
+  SSL_set_connect_state(client.get());
+  SSL_set_accept_state(server.get());
+  const unsigned char alpn[] = "\x09stun.turn";
+  EXPECT_EQ(SSL_set_alpn_protos(client.get(), alpn, sizeof alpn - 1), 0);
+  if (!host.empty()) SSL_set_tlsext_host_name(client.get(), host.c_str());
+  for (int i = 0; i < 10; ++i) {
+    SSL_do_handshake(client.get());
+    SSL_do_handshake(server.get());
+  }
+  EXPECT_TRUE(SSL_is_init_finished(client.get()) && SSL_is_init_finished(server.get()));
+  ERR_clear_error();
+  const unsigned char* agreed = nullptr;
+  unsigned length = 0;
+  SSL_get0_alpn_selected(client.get(), &agreed, &length);
+  EXPECT_EQ(length, 9u) << "the policy is that of every certificate";
+  const X509Owner certificate(SSL_get1_peer_certificate(client.get()));
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(certificate.get(), &der);
+  Bytes bytes(der, der + std::max(size, 0));
+  OPENSSL_free(der);
+  return bytes;
+}
+
+Bytes of(const TlsContext::Certificate& certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(SSL_CTX_get0_certificate(certificate.context.get()), &der);
+  Bytes bytes(der, der + std::max(size, 0));
+  OPENSSL_free(der);
+  return bytes;
+}
+
+TEST(SeveralCertificates, AClientGetsTheOneForTheNameItAsksFor) {
+  const Pair first({"one.example"}), second({"two.example", "*.two.example"}),
+      third({"a.two.example"});
+  const std::vector<TlsContext::Files> files = {first.files, second.files, third.files};
+  const auto loaded = TlsContext::load_all(files);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const auto& certificates = (*loaded)->certificates();
+  const std::vector<std::pair<std::string, std::size_t>> table = {
+      {"one.example", 0},
+      {"two.example", 1},
+      {"b.two.example", 1},
+      {"A.Two.EXAMPLE", 2},
+      {"b.a.two.example", 0},
+      {"elsewhere", 0},
+      {"", 0},
+  };
+  for (const auto& [host, expected] : table) {
+    EXPECT_EQ(shown(**loaded, host), of(certificates[expected])) << host;
+    EXPECT_EQ(&(*loaded)->certificate_for(host), &certificates[expected]) << host;
+  }
+  EXPECT_TRUE((*loaded)->matches_host("b.two.example"));
+  EXPECT_FALSE((*loaded)->matches_host("elsewhere"));
+}
+
+TEST(SeveralCertificates, AHandshakeGoesOnWhenTheContextIsReplaced) {
+  const Pair first({"one.example"}), second({"two.example"});
+  const std::vector<TlsContext::Files> files = {first.files, second.files};
+  auto loaded = TlsContext::load_all(files);
+  ASSERT_TRUE(loaded);
+  const SslOwner server(SSL_new((*loaded)->raw()));
+  loaded->reset();
+  const std::unique_ptr<SSL_CTX, OpensslFree<SSL_CTX_free>> context(
+      SSL_CTX_new(TLS_client_method()));
+  const SslOwner client(SSL_new(context.get()));
+  BIO *near = nullptr, *far = nullptr;
+  ASSERT_EQ(BIO_new_bio_pair(&near, 0, &far, 0), 1);
+  SSL_set_bio(client.get(), near, near);
+  SSL_set_bio(server.get(), far, far);
+  SSL_set_connect_state(client.get());
+  SSL_set_accept_state(server.get());
+  SSL_set_tlsext_host_name(client.get(), "two.example");
+  for (int i = 0; i < 10; ++i) {
+    SSL_do_handshake(client.get());
+    SSL_do_handshake(server.get());
+  }
+  EXPECT_TRUE(SSL_is_init_finished(client.get()));
+  const X509Owner certificate(SSL_get1_peer_certificate(client.get()));
+  EXPECT_EQ(X509_check_host(certificate.get(), "two.example", 0, 0, nullptr), 1);
+}
+
+TEST(SeveralCertificates, OneThatCannotBeLoadedIsNamed) {
+  const Pair good;
+  const std::vector<TlsContext::Files> files = {good.files, {"/nowhere/cert.pem", good.files.key}};
+  const auto loaded = TlsContext::load_all(files);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().message,
+            "cannot read the certificate /nowhere/cert.pem: No such file or directory");
+}
+
+TEST(SeveralCertificates, OneIsRenewedWhereAnotherCannotBe) {
+  const Pair first({"one.example"}), second({"two.example"});
+  const std::vector<TlsContext::Files> files = {first.files, second.files};
+  const auto before = TlsContext::load_all(files);
+  ASSERT_TRUE(before);
+  first.write("cert.pem", "half a file");
+  ASSERT_TRUE(write_self_signed(second.files, {"two.example"}));
+  const auto renewed = TlsContext::renew(**before, files, TlsContext::Kind::kTls);
+  ASSERT_EQ(renewed.failures.size(), 1u);
+  EXPECT_NE(renewed.failures.front().find(first.files.certificate), std::string::npos);
+  EXPECT_EQ(shown(*renewed.context, "one.example"), of((*before)->certificates()[0]));
+  EXPECT_NE(shown(*renewed.context, "two.example"), of((*before)->certificates()[1]));
+  EXPECT_FALSE(renewed.context->is_same_certificate(**before));
 }
 
 TEST(SelfSigned, IsAnEcdsaLeafForAYearThatVerifiesItself) {

@@ -118,8 +118,8 @@ TEST(CommandLine, WhereToListenReachesItsFields) {
   EXPECT_EQ(config.tls_listening_port, 443);
   EXPECT_THAT(config.http_ports, ElementsAre(80, 8080));
   EXPECT_EQ(config.public_host, "turn.example.org");
-  EXPECT_EQ(config.certificate_file, "c.pem");
-  EXPECT_EQ(config.key_file, "k.pem");
+  EXPECT_THAT(config.certificate_files, ElementsAre("c.pem"));
+  EXPECT_THAT(config.key_files, ElementsAre("k.pem"));
   EXPECT_TRUE(config.dtls);
   EXPECT_TRUE(config.rfc5780);
   EXPECT_EQ(config.alt_listening_port, 1001);
@@ -351,6 +351,8 @@ TEST(OptionValues, ABadOneSaysWhichOptionWhichValueAndWhatIsExpected) {
       {{"--min-port", "2000", "--max-port", "1999"}, {"--min-port 2000", "--max-port 1999"}},
       {{"--cert", "c.pem"}, {"--cert", "--pkey"}},
       {{"--pkey", "k.pem"}, {"--pkey", "--cert"}},
+      {{"--cert", "a.pem", "--cert", "b.pem", "--pkey", "k.pem"},
+       {"--cert is given 2 times, --pkey 1", "in the same order"}},
       {{"--dtls"}, {"--dtls", "--cert"}},
       {{"--tcp-proxy-port", "8443"}, {"--tcp-proxy-port 8443", "--trusted-proxy"}},
       {{"--tcp-proxy-port", "3478"}, {"--tcp-proxy-port 3478", "taken"}},
@@ -405,6 +407,29 @@ TEST(OptionValues, TheEdgesOfEveryRangeAreAccepted) {
   EXPECT_THAT(config_of({"--http-port", "0", "--http-port", "0"}).http_ports, SizeIs(2));
   EXPECT_EQ(config_of({"--realm", std::string(64, 'r')}).realm.size(), 64u);
   EXPECT_THAT(refusal({"--realm", std::string(65, 'r')}), HasSubstr("64 bytes"));
+}
+
+TEST(OptionValues, CertificatesAndTheirKeysAreListsInEverySource) {
+  ScratchDir dir;
+  const std::string file =
+      dir.write("turnpike.json", R"({"cert": ["a.pem", "b.pem"], "pkey": ["a.key", "b.key"]})");
+  for (const Config& config :
+       {config_of({"--cert", "a.pem", "--pkey", "a.key", "--cert", "b.pem", "--pkey", "b.key"}),
+        config_of({}, {"TURNPIKE_CERT=a.pem,b.pem", "TURNPIKE_PKEY=a.key\nb.key"}),
+        config_of({"--config", file})}) {
+    EXPECT_THAT(config.certificate_files, ElementsAre("a.pem", "b.pem"));
+    EXPECT_THAT(config.key_files, ElementsAre("a.key", "b.key"));
+  }
+}
+
+TEST(OptionValues, AtMostSixtyFourCertificates) {
+  std::vector<std::string> arguments;
+  for (int i = 0; i < 64; ++i) {
+    arguments.insert(arguments.end(), {"--cert", "c.pem", "--pkey", "k.pem"});
+  }
+  EXPECT_THAT(config_of(arguments).certificate_files, SizeIs(64));
+  arguments.insert(arguments.end(), {"--cert", "c.pem", "--pkey", "k.pem"});
+  EXPECT_THAT(refusal(arguments), HasSubstr("64 at most"));
 }
 
 TEST(OptionValues, AUserHasAPasswordOrTheKeyMadeOfIt) {

@@ -82,8 +82,8 @@ struct CertificateFiles {
     EXPECT_TRUE(written.has_value()) << written.error().message;
   }
   void use_in(Config& config) const {
-    config.certificate_file = files.certificate;
-    config.key_file = files.key;
+    config.certificate_files.push_back(files.certificate);
+    config.key_files.push_back(files.key);
   }
 };
 
@@ -506,11 +506,35 @@ TEST(Urls, NameThePortsThatTheKernelDrew) {
 
 TEST(Certificate, OneThatCannotBeReadHasItsOwnExitCode) {
   Config config;
-  config.certificate_file = "/nowhere/cert.pem";
-  config.key_file = "/nowhere/key.pem";
+  config.certificate_files = {"/nowhere/cert.pem"};
+  config.key_files = {"/nowhere/key.pem"};
   const StartError error = refusal(config);
   EXPECT_EQ(error.code, kExitCertificate);
   EXPECT_THAT(error.message, HasSubstr("/nowhere/cert.pem"));
+}
+
+TEST(Certificate, OfSeveralTheOneForThePublicHostCounts) {
+  const CertificateFiles first({"other.example"}), second({"turn.example.org"});
+  Config config;
+  first.use_in(config);
+  second.use_in(config);
+  config.public_host = "turn.example.org";
+  EXPECT_TRUE(certificate_matches(plan_of(config)));
+  config.public_host = "third.example";
+  EXPECT_THAT(plan_of(config).notices,
+              Contains(HasSubstr("is for other.example, turn.example.org, not for third.example")));
+}
+
+TEST(Certificate, OneThatNobodyCanAskForIsNoticed) {
+  const CertificateFiles first({"a.example"}), second({"a.example"}), third({"b.example"});
+  Config config;
+  first.use_in(config);
+  second.use_in(config);
+  third.use_in(config);
+  const Plan plan = plan_of(config);
+  EXPECT_THAT(plan.notices, Contains(HasSubstr("has the name a.example of a certificate before")));
+  EXPECT_THAT(plan.notices, Contains("no client gets the certificate " + second.files.certificate));
+  EXPECT_THAT(plan.notices, Not(Contains(HasSubstr(third.files.certificate))));
 }
 
 TEST(Certificate, WithoutOneANoticeSaysWhatIsMissing) {

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <utility>
 
 #include "net/tls_context.h"
 #include "server/option_table.h"
@@ -68,7 +70,8 @@ TEST(Reload, EveryOptionTakesEffectOrNeedsARestart) {
   other.find_external_ips = true;
   other.realm = other.public_host = other.auth_hook_ca = other.auth_hook_token = other.static_dir =
       other.state_dir = other.proc_user = other.proc_group = other.pid_file = other.admin_socket =
-          other.metrics_token = other.certificate_file = "other";
+          other.metrics_token = "other";
+  other.certificate_files = {"other"};
   other.auth_hook = HookUrl{};
   other.auth_hook_timeout = other.auth_hook_cache = other.auth_hook_stale = other.lobby_size =
       other.echo_max = other.echo_time = other.workers = other.wake_rest = 7;
@@ -159,16 +162,16 @@ TEST(Reload, WhatCannotBeReadIsRefusedWithItsReason) {
 
 TEST(Reload, TlsDoesNotComeOrGo) {
   Running running(Config{});
-  running.after.certificate_file = "/nowhere/cert.pem";
-  running.after.key_file = "/nowhere/key.pem";
+  running.after.certificate_files = {"/nowhere/cert.pem"};
+  running.after.key_files = {"/nowhere/key.pem"};
   EXPECT_THAT(running.reload().need_restart, ElementsAre("cert"));
 }
 
 struct Certified {
   Certified() {
     write();
-    config.certificate_file = files.certificate;
-    config.key_file = files.key;
+    config.certificate_files = {files.certificate};
+    config.key_files = {files.key};
     config.dtls = true;
   }
   void write() { EXPECT_TRUE(net::write_self_signed(files, {"localhost"})); }
@@ -195,20 +198,48 @@ TEST(Reload, ACertificateWithoutItsKeyIsRefused) {
   certified.files.key = certified.folder.path_of("another.pem");
   certified.write();
   EXPECT_THAT(running.refusal(), HasSubstr("does not belong to the certificate"));
-  const auto renewed = with_new_certificate(running.plan);
-  ASSERT_FALSE(renewed);
-  EXPECT_THAT(renewed.error().message, HasSubstr(key));
+  const Renewal renewed = with_new_certificates(running.plan);
+  EXPECT_THAT(renewed.failures, ElementsAre(HasSubstr(key)));
+  EXPECT_TRUE(renewed.plan.tls->is_same_certificate(*running.plan.tls));
 }
 
 TEST(Reload, TheCertificateAloneIsTakenForTlsAndDtls) {
   Certified certified;
   Running running(certified.config);
   certified.write();
-  const auto renewed = with_new_certificate(running.plan);
-  ASSERT_TRUE(renewed) << renewed.error().message;
-  EXPECT_FALSE(renewed->tls->is_same_certificate(*running.plan.tls));
-  EXPECT_FALSE(renewed->dtls_context->is_same_certificate(*running.plan.dtls_context));
-  EXPECT_EQ(renewed->turn, running.plan.turn);
+  const Renewal renewed = with_new_certificates(running.plan);
+  EXPECT_THAT(renewed.failures, IsEmpty());
+  EXPECT_FALSE(renewed.plan.tls->is_same_certificate(*running.plan.tls));
+  EXPECT_FALSE(renewed.plan.dtls_context->is_same_certificate(*running.plan.dtls_context));
+  EXPECT_EQ(renewed.plan.turn, running.plan.turn);
+}
+
+TEST(Reload, OneOfSeveralCertificatesIsRenewedWhereAnotherCannotBe) {
+  Certified first, second;
+  Config config = first.config;
+  config.certificate_files.push_back(second.files.certificate);
+  config.key_files.push_back(second.files.key);
+  Running running(config);
+  std::filesystem::remove(first.files.certificate);
+  second.write();
+  const Renewal renewed = with_new_certificates(running.plan);
+  EXPECT_THAT(renewed.failures, ElementsAre(HasSubstr(first.files.certificate)));
+  for (const auto& [now, before] :
+       {std::pair(renewed.plan.tls, running.plan.tls),
+        std::pair(renewed.plan.dtls_context, running.plan.dtls_context)}) {
+    EXPECT_TRUE(now->certificates()[0].is_same(before->certificates()[0]));
+    EXPECT_FALSE(now->certificates()[1].is_same(before->certificates()[1]));
+  }
+}
+
+TEST(Reload, WithoutTlsTheCertificateOfDtlsIsRenewed) {
+  Certified certified;
+  certified.config.tls = false;
+  Running running(certified.config);
+  ASSERT_EQ(running.plan.tls, nullptr);
+  certified.write();
+  const Renewal renewed = with_new_certificates(running.plan);
+  EXPECT_FALSE(renewed.plan.dtls_context->is_same_certificate(*running.plan.dtls_context));
 }
 
 }  // namespace

@@ -88,6 +88,13 @@ TEST_F(TurnserverConf, OfAKeyWithOneValueTheLastOneCounts) {
                                                  HasSubstr("line 1"), HasSubstr("later line"))));
 }
 
+TEST_F(TurnserverConf, ThereIsOneCertificateAsCoturnHasIt) {
+  const Config config = load("cert=a.pem\npkey=a.key\ncert=b.pem\npkey=b.key\n");
+  EXPECT_THAT(config.certificate_files, ElementsAre("b.pem"));
+  EXPECT_THAT(config.key_files, ElementsAre("b.key"));
+  EXPECT_THAT(config.warnings, Contains(AllOf(HasSubstr("cert=a.pem"), HasSubstr("later line"))));
+}
+
 TEST_F(TurnserverConf, ACommentBehindAValueIsCutWithAWarningButNeverFromASecret) {
   const Config config =
       load("listening-port=3480 # the usual one is taken\nstatic-auth-secret=a #b\n");
