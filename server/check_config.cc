@@ -133,12 +133,13 @@ void judge_issuer(std::vector<Finding>& findings, const std::string& file,
   }
 }
 
-void judge_folder(std::vector<Finding>& findings, const std::string& folder) {
+void judge_folder(std::vector<Finding>& findings, std::string_view option,
+                  const std::string& folder) {
   if (folder.empty()) return;
   DIR* opened = ::opendir(folder.c_str());
   if (opened == nullptr) {
     findings.push_back(
-        {Kind::kError, fmt::format("--static {}: {}", folder, std::strerror(errno))});
+        {Kind::kError, fmt::format("--{} {}: {}", option, folder, std::strerror(errno))});
     return;
   }
   ::closedir(opened);
@@ -197,6 +198,7 @@ std::vector<Finding> check_config(Config config, const Machine& machine, WallTim
   }
   const std::vector<std::string> certificates = config.certificate_files;
   const std::string folder = config.static_dir;
+  const std::string webroot = config.acme_webroot;
   const std::string log_file = config.logging.file;
   // Whatever a start would generate, the rest of the Plan does not depend on what it is.
   const GeneratedSecrets stand_in{"stand-in", "stand-in", ""};
@@ -212,7 +214,8 @@ std::vector<Finding> check_config(Config config, const Machine& machine, WallTim
   } else {
     findings.push_back({Kind::kError, std::move(plan.error().message)});
   }
-  judge_folder(findings, folder);
+  judge_folder(findings, "static", folder);
+  judge_folder(findings, "acme-webroot", webroot);
   judge_log_file(findings, log_file);
   return findings;
 }

@@ -125,6 +125,7 @@ struct Config {
   log::Settings logging;
   bool log_allocations = false;  // one line for each, when it ends
   std::string static_dir;
+  std::string acme_webroot;
   std::string state_dir;     // empty: chosen by state_dir.h
   bool segmentation = true;  // UDP_SEGMENT; --no-udp-gso is the kill switch
 

@@ -139,12 +139,27 @@ void HubLoop::close(ConnectionHandle connection) {
   if (leaving_.size() > kMaxLeaving) leaving_.pop_front();
 }
 
-void HubLoop::read_file(ConnectionHandle connection, std::string_view path) {
+void HubLoop::read_file(ConnectionHandle connection, signaling::Folder folder,
+                        std::string_view path) {
+  if (folder == signaling::Folder::kChallenges) return read_challenge(connection, path);
   if (wiring_.files == nullptr) {
     return carrier_.on_file(loop_.tick(), connection, signaling::FileAnswer{}, *this);
   }
   waiting_reads_.push_back({connection, std::string(path)});
   read_waiting_files();
+}
+
+// They are small, and do not wait behind pages for slow readers: a certificate may depend on it.
+void HubLoop::read_challenge(ConnectionHandle connection, std::string_view path) {
+  if (wiring_.challenges == nullptr || shut_down_done_) {
+    return carrier_.on_file(loop_.tick(), connection, signaling::FileAnswer{}, *this);
+  }
+  ++challenge_reads_;
+  wiring_.challenges->read(loop_, path, [this, connection](const signaling::FileAnswer& answer) {
+    --challenge_reads_;
+    on_file(connection, answer);
+    finish_if_empty();
+  });
 }
 
 // Every read may bring a file of the largest size, so its room is reserved before it starts.
@@ -222,7 +237,8 @@ void HubLoop::shut_down(std::function<void()> done) {
 }
 
 void HubLoop::finish_if_empty() {
-  if (!shut_down_done_ || !visitors_.empty() || !leaving_.empty() || reads_ > 0) return;
+  if (!shut_down_done_ || !visitors_.empty() || !leaving_.empty()) return;
+  if (reads_ > 0 || challenge_reads_ > 0) return;
   if (std::exchange(finished_, true)) return;
   shut_down_done_();
 }

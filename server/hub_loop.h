@@ -45,8 +45,9 @@ class HubLoop final : private signaling::Outlet {
   struct Wiring {
     net::Loop& loop;
     Sharing sharing = Sharing::kOwnLoop;
-    const StaticFiles* files = nullptr;  // nullptr: no --static
-    Duration budget = kBudget;           // of kWithRelay
+    const StaticFiles* files = nullptr;       // nullptr: no --static
+    const StaticFiles* challenges = nullptr;  // nullptr: no --acme-webroot
+    Duration budget = kBudget;                // of kWithRelay
   };
 
   // The carrier outlives it.
@@ -65,7 +66,8 @@ class HubLoop final : private signaling::Outlet {
 
   std::size_t write(signaling::ConnectionHandle connection, ByteView bytes) override;
   void close(signaling::ConnectionHandle connection) override;
-  void read_file(signaling::ConnectionHandle connection, std::string_view path) override;
+  void read_file(signaling::ConnectionHandle connection, signaling::Folder folder,
+                 std::string_view path) override;
 
   Visitor* admit(std::unique_ptr<net::Stream> stream);
   Visitor* find(signaling::ConnectionHandle connection);
@@ -74,6 +76,7 @@ class HubLoop final : private signaling::Outlet {
   void on_drained(Visitor& visitor);
   void on_end(Visitor& visitor);
   void on_mail();
+  void read_challenge(signaling::ConnectionHandle connection, std::string_view path);
   void read_waiting_files();
   void on_file(signaling::ConnectionHandle connection, const signaling::FileAnswer& answer);
   void on_time();
@@ -94,6 +97,7 @@ class HubLoop final : private signaling::Outlet {
   Duration spent_{0};  // since the last flush; counted where the loop is shared
   std::uint64_t file_bytes_ = 0;
   std::uint32_t reads_ = 0;  // files being read; their threads know the loop
+  std::uint32_t challenge_reads_ = 0;
   struct WaitingRead {
     signaling::ConnectionHandle connection;
     std::string path;

@@ -287,6 +287,11 @@ constexpr std::array kOptions = {
     Option{"pkey", "FILE", kTls, kRepeatable, kPublic, "pkey", "",
            "Private key of the certificate (PEM); of several, in the same order.",
            add_path<&Config::key_files>},
+    Option{"acme-webroot", "DIR", kTls, kOnce, kPublic, "acme-webroot", "",
+           "Answer HTTP-01 challenges of certificate authorities from "
+           "DIR/.well-known/acme-challenge, where certbot, lego or uacme put them. Authorities ask "
+           "port 80: --http-port 80.",
+           set_path<&Config::acme_webroot>},
     Option{"static", "DIR", kWeb, kOnce, kPublic, "static", "",
            "Serve the files of a folder below the pages of the server itself.",
            set_path<&Config::static_dir>},

@@ -73,6 +73,7 @@ class Planner {
   Step load_certificate();
   void explain_hidden_certificates();
   void explain_certificate();
+  void explain_challenges();
   void choose_workers();
   stun::Behavior discovery(const turn::ExternalAddresses& external) const;
   void settle_turn();
@@ -99,6 +100,7 @@ Expected<Plan, StartError> Planner::make() {
   explain_relay_addresses();
   choose_public_ip();
   explain_certificate();
+  explain_challenges();
   choose_workers();
   warn_of_open_doors();
   settle_turn();
@@ -402,6 +404,18 @@ void Planner::choose_workers() {
   plan_.workers = std::clamp<std::uint32_t>(wished, 1, kMaxWorkers);
 }
 
+// RFC 8555 section 8.3: the port is fixed.
+void Planner::explain_challenges() {
+  if (config().acme_webroot.empty() || contains(config().http_ports, std::uint16_t{80}) ||
+      config().listening_port == 80) {
+    return;
+  }
+  notice(
+      "--acme-webroot: certificate authorities ask port 80, which is not open here: pass "
+      "--http-port 80, unless something else leads to port {}",
+      config().listening_port);
+}
+
 void Planner::warn_of_open_doors() {
   if (config().logging.syslog && !config().logging.file.empty()) {
     notice("--log-file {} stays as it is: --syslog takes the log", config().logging.file);
@@ -540,6 +554,7 @@ void Planner::settle_signaling() {
   }
   settings.open_rooms = config().open_rooms;
   settings.serve_static = !config().static_dir.empty();
+  settings.serve_challenges = !config().acme_webroot.empty();
   settings.allowed_origins = config().allowed_origins;
   settings.trusted_proxies = config().trusted_proxies;
   settings.lobby_size = config().lobby_size;

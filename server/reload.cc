@@ -77,6 +77,7 @@ constexpr std::array kFixed = {
     Fixed{"echo-time", keep<&Config::echo_time>},
     Fixed{"cert", keep_certificate},
     Fixed{"static", keep<&Config::static_dir>},
+    Fixed{"acme-webroot", keep<&Config::acme_webroot>},
     Fixed{"allowed-origin", keep<&Config::allowed_origins>},
     Fixed{"trusted-proxy", keep<&Config::trusted_proxies>},
     Fixed{"prometheus-port", keep<&Config::metrics_port>},

@@ -49,18 +49,18 @@ Watches watch_signals(Runtime& runtime, LifeCycle& life) {
 }
 
 // As the user that the server is from now on, who may be another than the one who started it.
-void warn_of_unreadable_pages(const Plan& plan, const StaticFiles* files) {
+void warn_of_unreadable_files(std::string_view option, const std::string& folder,
+                              const StaticFiles* files) {
   const auto closed = files == nullptr ? std::nullopt : files->find_unreadable();
   if (!closed) return;
-  const std::string& folder = plan.config.static_dir;
   std::string path = folder;
   if (!closed->first.empty()) path.append(path.ends_with('/') ? "" : "/").append(closed->first);
   const std::string others =
       closed->count > 1 ? " and " + std::to_string(closed->count - 1) + " more" : "";
   log::warning(
-      "--static: user {} may not read {}{}, so browsers get 404 there. To let it: "
+      "--{}: user {} may not read {}{}, so browsers get 404 there. To let it: "
       "chmod -R a+rX '{}'",
-      current_user_name(), path, others, folder);
+      option, current_user_name(), path, others, folder);
 }
 
 // The one line that scripts wait for, bare and not through the log's queue.
@@ -119,7 +119,8 @@ int run(const Plan& plan, const Origin& origin) {
   if (auto dropped = drop_privileges(plan); !dropped) {
     return refuse(plan, kExitPrivileges, dropped.error().message);
   }
-  warn_of_unreadable_pages(plan, (*runtime)->files());
+  warn_of_unreadable_files("static", plan.config.static_dir, (*runtime)->files());
+  warn_of_unreadable_files("acme-webroot", plan.config.acme_webroot, (*runtime)->challenges());
   {
     ServiceManager manager = ServiceManager::of_environment();
     LifeCycle life(**runtime, plan, origin, manager);

@@ -117,21 +117,32 @@ Expected<std::unique_ptr<Runtime>, StartError> Runtime::bind(const Plan& plan) {
   if (auto done = check_relay_ips(plan); !done) return unexpected(done.error());
   auto metrics = bind_metrics(plan.config);
   if (!metrics) return unexpected(metrics.error());
-  std::unique_ptr<StaticFiles> files;
-  if (!plan.config.static_dir.empty()) {
-    auto opened = StaticFiles::open(plan.config.static_dir);
-    if (!opened) return unexpected(StartError{kExitUsage, opened.error().message});
-    files = std::move(*opened);
-  }
-  return std::unique_ptr<Runtime>(new Runtime(plan, std::move(bound), std::move(files),
+  auto folders = open_folders(plan.config);
+  if (!folders) return unexpected(folders.error());
+  return std::unique_ptr<Runtime>(new Runtime(plan, std::move(bound), std::move(*folders),
                                               std::move(sockets), std::move(*metrics)));
 }
 
-Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticFiles> files,
+Expected<Runtime::Folders, StartError> Runtime::open_folders(const Config& config) {
+  Folders folders;
+  if (!config.static_dir.empty()) {
+    auto opened = StaticFiles::open(config.static_dir);
+    if (!opened) return unexpected(StartError{kExitUsage, opened.error().message});
+    folders.files = std::move(*opened);
+  }
+  if (!config.acme_webroot.empty()) {
+    auto opened = StaticFiles::open(config.acme_webroot, signaling::Folder::kChallenges);
+    if (!opened) return unexpected(StartError{kExitUsage, opened.error().message});
+    folders.challenges = std::move(*opened);
+  }
+  return folders;
+}
+
+Runtime::Runtime(const Plan& plan, BoundAddresses bound, Folders folders,
                  std::vector<WorkerSockets> sockets, std::unique_ptr<net::TcpListener> metrics)
     : plan_(plan),
       bound_(std::move(bound)),
-      files_(std::move(files)),
+      folders_(std::move(folders)),
       relays_(plan.relay_ips),
       tcp_relays_(plan.config.tcp_relay ? std::make_unique<SharedRelays>(plan.relay_ips) : nullptr),
       reservations_(random_),
@@ -156,7 +167,7 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticF
       [this](std::string_view name, WallTime until) { revoke(name, until); });
   const HubLoop::Wiring wiring{
       main_loop_, shares_main_loop() ? HubLoop::Sharing::kWithRelay : HubLoop::Sharing::kOwnLoop,
-      files_.get()};
+      folders_.files.get(), folders_.challenges.get()};
   hub_ = std::make_unique<HubLoop>(service_->carrier(), wiring);
   const auto move_stream = [this](std::uint32_t worker, net::Stream::Released stream) {
     return worker < workers_.size() && workers_[worker]->post(std::move(stream));

@@ -47,7 +47,9 @@ class Runtime {
   const BoundAddresses& bound() const { return bound_; }
   const signaling::Service& service() const { return *service_; }
   net::Loop& main_loop() { return main_loop_; }
-  const StaticFiles* files() const { return files_.get(); }  // nullptr: no --static
+  const StaticFiles* files() const { return folders_.files.get(); }  // nullptr: no --static
+  // nullptr: no --acme-webroot
+  const StaticFiles* challenges() const { return folders_.challenges.get(); }
 
   // Starts the workers' threads, begins to read, and serves until request_stop().
   void serve();
@@ -78,7 +80,12 @@ class Runtime {
   std::vector<std::uint64_t> allocations() const;
 
  private:
-  Runtime(const Plan& plan, BoundAddresses bound, std::unique_ptr<StaticFiles> files,
+  struct Folders {
+    std::unique_ptr<StaticFiles> files;
+    std::unique_ptr<StaticFiles> challenges;
+  };
+  static Expected<Folders, StartError> open_folders(const Config& config);
+  Runtime(const Plan& plan, BoundAddresses bound, Folders folders,
           std::vector<WorkerSockets> sockets, std::unique_ptr<net::TcpListener> metrics);
   bool shares_main_loop() const { return plan_.workers == 1; }
   void take_http(std::unique_ptr<net::Stream> stream, ByteView unread);
@@ -94,7 +101,7 @@ class Runtime {
 
   const Plan plan_;
   BoundAddresses bound_;
-  const std::unique_ptr<StaticFiles> files_;
+  const Folders folders_;
   SystemRandom random_;
   SharedRelays relays_;
   std::unique_ptr<SharedRelays> tcp_relays_;  // nullptr without --tcp-relay

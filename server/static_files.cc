@@ -20,6 +20,8 @@ namespace {
 
 using signaling::FileAnswer;
 
+using Kind = signaling::Folder;
+
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -57,10 +59,11 @@ Descriptor open_step_by_step(int folder, std::string_view path) {
   return at;
 }
 
-Descriptor open_beneath(int folder, const std::string& path) {
+Descriptor open_beneath(int folder, const std::string& path, Kind kind = Kind::kStatic) {
   open_how how{};
   how.flags = kReadFlags;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  if (kind == Kind::kChallenges) how.resolve |= RESOLVE_NO_SYMLINKS;
   const char* name = path.empty() ? "." : path.c_str();
   const long fd = ::syscall(SYS_openat2, folder, name, &how, sizeof how);
   if (fd < 0 && (errno == ENOSYS || errno == EPERM)) return open_step_by_step(folder, path);
@@ -73,9 +76,11 @@ FileAnswer answer(FileAnswer::Kind kind) {
   return made;
 }
 
-FileAnswer read_file(int fd, const struct stat& status) {
+FileAnswer read_file(int fd, const struct stat& status, Kind kind = Kind::kStatic) {
   const auto size = static_cast<std::uint64_t>(status.st_size);
-  if (size > StaticFiles::kMaxFileSize) return answer(FileAnswer::Kind::kTooLarge);
+  const std::uint64_t most =
+      kind == Kind::kChallenges ? StaticFiles::kMaxChallengeSize : StaticFiles::kMaxFileSize;
+  if (size > most) return answer(FileAnswer::Kind::kTooLarge);
   FileAnswer file = answer(FileAnswer::Kind::kFile);
   file.modified = WallTime{seconds(status.st_mtim.tv_sec)};
   file.content.resize(size);
@@ -116,12 +121,14 @@ FileAnswer list_folder(Descriptor folder) {
   return listed;
 }
 
-FileAnswer read_beneath(int folder, const std::string& path) {
-  Descriptor found = open_beneath(folder, path);
+FileAnswer read_beneath(int folder, const std::string& path, Kind kind) {
+  Descriptor found = open_beneath(folder, path, kind);
   struct stat status {};
   if (!found || ::fstat(found.get(), &status) != 0) return answer(FileAnswer::Kind::kNotFound);
-  if (S_ISREG(status.st_mode)) return read_file(found.get(), status);
-  if (!S_ISDIR(status.st_mode)) return answer(FileAnswer::Kind::kNotFound);
+  if (S_ISREG(status.st_mode)) return read_file(found.get(), status, kind);
+  if (!S_ISDIR(status.st_mode) || kind == Kind::kChallenges) {
+    return answer(FileAnswer::Kind::kNotFound);
+  }
 
   const bool bare = path.empty() || path.back() == '/';
   const Descriptor index = open_beneath(folder, path + (bare ? "index.html" : "/index.html"));
@@ -165,12 +172,13 @@ void look_at(int folder, const std::string& path, std::size_t depth, Look& look)
 }  // namespace
 
 struct StaticFiles::Folder {
-  explicit Folder(int descriptor) : fd(descriptor) {}
+  Folder(int descriptor, Kind its_kind) : fd(descriptor), kind(its_kind) {}
   ~Folder() { ::close(fd); }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
 
   const int fd;
+  const Kind kind;
 };
 
 struct StaticFiles::Job {
@@ -181,15 +189,17 @@ struct StaticFiles::Job {
   FileAnswer answer;
 };
 
-Expected<std::unique_ptr<StaticFiles>> StaticFiles::open(const std::string& folder) {
+Expected<std::unique_ptr<StaticFiles>> StaticFiles::open(const std::string& folder, Kind kind) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) {
-    return failure("cannot serve files from " + folder + " (--static): " + std::strerror(errno));
+    const char* option = kind == Kind::kStatic ? "--static" : "--acme-webroot";
+    return failure("cannot serve files from " + folder + " (" + option +
+                   "): " + std::strerror(errno));
   }
-  return std::unique_ptr<StaticFiles>(new StaticFiles(fd));
+  return std::unique_ptr<StaticFiles>(new StaticFiles(fd, kind));
 }
 
-StaticFiles::StaticFiles(int folder) : folder_(std::make_shared<Folder>(folder)) {}
+StaticFiles::StaticFiles(int folder, Kind kind) : folder_(std::make_shared<Folder>(folder, kind)) {}
 StaticFiles::~StaticFiles() = default;
 
 void StaticFiles::read(net::Loop& loop, std::string_view path, Done done) const {
@@ -197,7 +207,7 @@ void StaticFiles::read(net::Loop& loop, std::string_view path, Done done) const 
   job->work.data = job;
   const auto work = [](uv_work_t* request) {
     auto& mine = *static_cast<Job*>(request->data);
-    mine.answer = read_beneath(mine.folder->fd, mine.path);
+    mine.answer = read_beneath(mine.folder->fd, mine.path, mine.folder->kind);
   };
   const auto finished = [](uv_work_t* request, int) {
     const std::unique_ptr<Job> mine(static_cast<Job*>(request->data));
@@ -208,13 +218,20 @@ void StaticFiles::read(net::Loop& loop, std::string_view path, Done done) const 
 
 std::optional<StaticFiles::Unreadable> StaticFiles::find_unreadable() const {
   Look look;
-  look_at(folder_->fd, "", kMaxDepth, look);
+  if (folder_->kind == Kind::kChallenges) {
+    // Whatever else is in a webroot is none of our business.
+    for (const char* path : {"", ".well-known", ".well-known/acme-challenge"}) {
+      look_at(folder_->fd, path, 0, look);
+    }
+  } else {
+    look_at(folder_->fd, "", kMaxDepth, look);
+  }
   if (look.closed.count == 0) return std::nullopt;
   return std::move(look.closed);
 }
 
 FileAnswer StaticFiles::read_now(const std::string& path) const {
-  return read_beneath(folder_->fd, path);
+  return read_beneath(folder_->fd, path, folder_->kind);
 }
 
 }  // namespace turnpike::server

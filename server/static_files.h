@@ -1,4 +1,5 @@
-// StaticFiles: reads files below the folder of --static, for the HTTP side. Nothing outside the
+// StaticFiles: reads files below a folder of the operator's, for the HTTP side: that of --static,
+// or of --acme-webroot, where only small files are found and no symbolic links. Nothing outside the
 // folder is ever opened: the kernel resolves every path beneath the folder's descriptor, so that no
 // "..", no absolute path and no symbolic link leads out. Reading happens on libuv's pool of
 // threads; answers arrive on the loop's thread, in any order. Owned by the hub loop.
@@ -20,6 +21,8 @@ namespace turnpike::server {
 class StaticFiles {
  public:
   static constexpr std::uint64_t kMaxFileSize = 64u << 20;
+  // A challenge is some 90 bytes (RFC 8555 section 8.1).
+  static constexpr std::uint64_t kMaxChallengeSize = 4096;
   static constexpr std::size_t kMaxListed = 4096;  // names in a listing
   // find_unreadable() looks no further.
   static constexpr std::size_t kMaxLookedAt = 1024;  // files and folders
@@ -28,7 +31,8 @@ class StaticFiles {
   using Done = std::function<void(const signaling::FileAnswer& answer)>;
 
   // Opens the folder, once: it stays the same one if its name is given to another.
-  static Expected<std::unique_ptr<StaticFiles>> open(const std::string& folder);
+  static Expected<std::unique_ptr<StaticFiles>> open(
+      const std::string& folder, signaling::Folder kind = signaling::Folder::kStatic);
   ~StaticFiles();
   StaticFiles(const StaticFiles&) = delete;
   StaticFiles& operator=(const StaticFiles&) = delete;
@@ -51,7 +55,7 @@ class StaticFiles {
 
  private:
   struct Job;
-  explicit StaticFiles(int folder);
+  StaticFiles(int folder, signaling::Folder kind);
 
   // Shared with the reads under way, which may outlive this object.
   struct Folder;

@@ -310,8 +310,8 @@ void Carrier::upgrade(ConnectionHandle connection, const Visit& visit, Endpoint&
                       Sites sites) {
   core_->upgrade(connection, visit, endpoint, sites);
 }
-void Carrier::ask_for_file(ConnectionHandle connection, std::string_view path) {
-  core_->ask_for_file(connection, path);
+void Carrier::ask_for_file(ConnectionHandle connection, Folder folder, std::string_view path) {
+  core_->ask_for_file(connection, folder, path);
 }
 void Carrier::begin_stream(ConnectionHandle connection, const http::Response& head,
                            Endpoint& endpoint, Endpoint::Tag tag) {

@@ -108,7 +108,7 @@ class Carrier final : public Wire {
   void begin_stream(ConnectionHandle connection, const http::Response& head, Endpoint& endpoint,
                     Endpoint::Tag tag);
   // `path` as Outlet::read_file wants it. Routes::on_file answers.
-  void ask_for_file(ConnectionHandle connection, std::string_view path);
+  void ask_for_file(ConnectionHandle connection, Folder folder, std::string_view path);
 
   // More of a stream; answers how many of its bytes wait. Inside a call from the world, as all
   // below.

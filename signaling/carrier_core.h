@@ -82,7 +82,7 @@ class Carrier::Core {
   void drain() { draining_ = true; }
 
   void upgrade(ConnectionHandle handle, const Visit& visit, Endpoint& endpoint, Sites sites);
-  void ask_for_file(ConnectionHandle handle, std::string_view path);
+  void ask_for_file(ConnectionHandle handle, Folder folder, std::string_view path);
   void begin_stream(ConnectionHandle handle, const http::Response& head, Endpoint& endpoint,
                     Endpoint::Tag tag);
   std::size_t stream(ConnectionHandle handle, std::string_view bytes);

@@ -156,13 +156,13 @@ std::size_t Carrier::Core::stream(ConnectionHandle handle, std::string_view byte
   return connection->queued;
 }
 
-void Carrier::Core::ask_for_file(ConnectionHandle handle, std::string_view path) {
+void Carrier::Core::ask_for_file(ConnectionHandle handle, Folder folder, std::string_view path) {
   Connection* connection = connections_.find(handle);
   Exchange* exchange = open_exchange(connection);
   if (exchange == nullptr || exchange->stage != Exchange::Stage::kHandling) return;
   exchange->stage = Exchange::Stage::kFile;
   arm(*connection, kFileDeadline);
-  outlet_->read_file(handle, path);  // may call on_file before it returns
+  outlet_->read_file(handle, folder, path);  // may call on_file before it returns
 }
 
 void Carrier::Core::file_arrived(Tick now, ConnectionHandle handle, const FileAnswer& file,

@@ -22,6 +22,12 @@ struct ConnectionOrigin {
   TlsFacts tls;         // what that TLS is
 };
 
+// Which of the operator's folders a file is wanted from.
+enum class Folder : std::uint8_t {
+  kStatic,      // --static
+  kChallenges,  // --acme-webroot: nothing but small files, and no folder
+};
+
 class Outlet {
  public:
   virtual ~Outlet() = default;
@@ -30,9 +36,10 @@ class Outlet {
   virtual std::size_t write(ConnectionHandle connection, ByteView bytes) = 0;
   // After what was written has left. No further call names this connection.
   virtual void close(ConnectionHandle connection) = 0;
-  // Wants a file below the static folder; `path` is decoded, relative, clean of "..", dot files and
-  // NUL. Answered once by Carrier::on_file, at once or later.
-  virtual void read_file(ConnectionHandle connection, std::string_view path) = 0;
+  // Wants a file below that folder; `path` is decoded, relative, clean of "..", NUL and dot files,
+  // but for the folder that kChallenges begins with. Answered once by Carrier::on_file, at once or
+  // later.
+  virtual void read_file(ConnectionHandle connection, Folder folder, std::string_view path) = 0;
 };
 
 struct FileAnswer {

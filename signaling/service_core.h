@@ -61,6 +61,7 @@ class Service::Core final : public Routes {
   http::Response open_to_sites(Tick now, const Visit& visit);
   std::optional<http::Response> own_page(const http::Request& request) const;
   http::Response config(Tick now, const Visit& visit) const;
+  bool is_challenge(const http::Request& request) const;
   void read(ConnectionHandle connection, const http::Request& request);
 
   Settings settings_;

@@ -3,6 +3,7 @@
 
 #include "base/private_address.h"
 #include "base/text.h"
+#include "signaling/acme.h"
 #include "signaling/assets.h"
 #include "signaling/files.h"
 #include "signaling/response.h"
@@ -136,20 +137,31 @@ std::optional<Response> Service::Core::own_page(const Request& request) const {
   return std::nullopt;
 }
 
-// What is only for reading: pages, and the operator's folder.
+// Whatever stands in the static folder under that name.
+bool Service::Core::is_challenge(const Request& request) const {
+  return settings_.serve_challenges && acme::is_below(request.path());
+}
+
+// What is only for reading: pages, and the operator's folders.
 void Service::Core::read(ConnectionHandle connection, const Request& request) {
   if (!reads(request)) {
     Response response = http::text_response(405, "this path is only for reading\n");
     response.headers.emplace_back("Allow", "GET, HEAD");
     return carrier_.respond(connection, response);
   }
+  if (is_challenge(request)) {
+    const auto file = acme::challenge_file(request.path());
+    if (file) return carrier_.ask_for_file(connection, Folder::kChallenges, *file);
+    return carrier_.respond(connection, acme::response({}));
+  }
   if (const auto page = own_page(request)) return carrier_.respond(connection, *page);
   const auto path = settings_.serve_static ? clean_path(request.path()) : std::nullopt;
-  if (path) return carrier_.ask_for_file(connection, *path);
+  if (path) return carrier_.ask_for_file(connection, Folder::kStatic, *path);
   carrier_.respond(connection, http::text_response(404, "there is nothing here\n"));
 }
 
 Response Service::Core::on_file(const Request& request, const FileAnswer& answer) {
+  if (is_challenge(request)) return acme::response(answer);
   if (answer.kind == FileAnswer::Kind::kNotFound && request.path() == "/") {
     if (auto page = asset_response(request, "index.html")) return std::move(*page);
   }

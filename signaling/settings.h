@@ -26,6 +26,7 @@ struct Settings {
   std::string public_url;     // "http://192.0.2.1:3478", how pages are reached; no final slash
   bool open_rooms = false;    // credentials for everyone who joins
   bool serve_static = false;  // --static was given: unknown paths are asked of Outlet::read_file
+  bool serve_challenges = false;  // --acme-webroot was given: ACME's HTTP-01 challenges are
   // Sites whose pages may use the API and the native protocol besides our own origin (the request's
   // Host). Naming one keeps all others out of the other dialects too.
   std::vector<std::string> allowed_origins;

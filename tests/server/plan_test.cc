@@ -537,6 +537,16 @@ TEST(Certificate, OneThatNobodyCanAskForIsNoticed) {
   EXPECT_THAT(plan.notices, Not(Contains(HasSubstr(third.files.certificate))));
 }
 
+TEST(Challenges, APortThatNoAuthorityAsksIsNoticed) {
+  Config config;
+  config.acme_webroot = "/var/www/acme";
+  EXPECT_TRUE(plan_of(config).signaling.serve_challenges);
+  EXPECT_THAT(plan_of(config).notices, Contains(HasSubstr("--http-port 80")));
+  config.http_ports = {80};
+  EXPECT_THAT(plan_of(config).notices, Not(Contains(HasSubstr("--acme-webroot"))));
+  EXPECT_FALSE(plan_of({}).signaling.serve_challenges);
+}
+
 TEST(Certificate, WithoutOneANoticeSaysWhatIsMissing) {
   EXPECT_THAT(plan_of({}).notices, Contains(HasSubstr("--cert")));
 }

@@ -69,8 +69,8 @@ TEST(Reload, EveryOptionTakesEffectOrNeedsARestart) {
   other.http_ports = other.proxy_ports = {7};
   other.find_external_ips = true;
   other.realm = other.public_host = other.auth_hook_ca = other.auth_hook_token = other.static_dir =
-      other.state_dir = other.proc_user = other.proc_group = other.pid_file = other.admin_socket =
-          other.metrics_token = "other";
+      other.acme_webroot = other.state_dir = other.proc_user = other.proc_group = other.pid_file =
+          other.admin_socket = other.metrics_token = "other";
   other.certificate_files = {"other"};
   other.auth_hook = HookUrl{};
   other.auth_hook_timeout = other.auth_hook_cache = other.auth_hook_stale = other.lobby_size =

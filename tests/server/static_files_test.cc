@@ -166,6 +166,70 @@ TEST_F(StaticFilesTest, TheSearchForClosedFilesHasAnEnd) {
   EXPECT_EQ(found->count, StaticFiles::kMaxLookedAt - 1) << "and the folder itself";
 }
 
+class ChallengesTest : public StaticFilesTest {
+ protected:
+  void SetUp() override {
+    StaticFilesTest::SetUp();
+    auto opened = StaticFiles::open(served_.string(), signaling::Folder::kChallenges);
+    ASSERT_TRUE(opened) << opened.error().message;
+    files_ = std::move(*opened);
+    write("served/.well-known/acme-challenge/token", "token.thumbprint");
+  }
+  Kind kind_of(const std::string& name) {
+    return files_->read_now(".well-known/acme-challenge/" + name).kind;
+  }
+  fs::path challenge(const std::string& name) {
+    return served_ / ".well-known/acme-challenge" / name;
+  }
+};
+
+TEST_F(ChallengesTest, ASmallFileIsRead) {
+  EXPECT_EQ(files_->read_now(".well-known/acme-challenge/token").content, "token.thumbprint");
+  EXPECT_EQ(kind_of("another"), Kind::kNotFound);
+}
+
+TEST_F(ChallengesTest, NoSymbolicLinkIsFollowedNotEvenWithinTheFolder) {
+  fs::create_symlink("token", challenge("link"));
+  fs::create_symlink(outer_ / "secret.txt", challenge("out"));
+  EXPECT_EQ(kind_of("link"), Kind::kNotFound);
+  EXPECT_EQ(kind_of("out"), Kind::kNotFound);
+  fs::rename(served_ / ".well-known", outer_ / "elsewhere");
+  fs::create_directory_symlink(outer_ / "elsewhere", served_ / ".well-known");
+  EXPECT_EQ(kind_of("token"), Kind::kNotFound);
+}
+
+TEST_F(ChallengesTest, NothingButAFileIsAnAnswer) {
+  fs::create_directory(challenge("folder"));
+  write("served/.well-known/acme-challenge/folder/index.html", "a page");
+  ASSERT_EQ(::mkfifo(challenge("pipe").c_str(), 0644), 0);
+  EXPECT_EQ(kind_of("folder"), Kind::kNotFound);
+  EXPECT_EQ(kind_of(""), Kind::kNotFound);
+  EXPECT_EQ(kind_of("pipe"), Kind::kNotFound);
+}
+
+TEST_F(ChallengesTest, AFileOfTheLargestSizeIsReadAndOneByteMoreIsNot) {
+  write("served/.well-known/acme-challenge/large",
+        std::string(StaticFiles::kMaxChallengeSize, 'x'));
+  EXPECT_EQ(kind_of("large"), Kind::kFile);
+  write("served/.well-known/acme-challenge/large",
+        std::string(StaticFiles::kMaxChallengeSize + 1, 'x'));
+  EXPECT_EQ(kind_of("large"), Kind::kTooLarge);
+}
+
+TEST_F(ChallengesTest, TheFolderOfTheChallengesMayComeAndGo) {
+  fs::remove_all(served_ / ".well-known");
+  EXPECT_EQ(kind_of("token"), Kind::kNotFound);
+  write("served/.well-known/acme-challenge/token", "again");
+  EXPECT_EQ(kind_of("token"), Kind::kFile);
+}
+
+TEST_F(ChallengesTest, AFolderThatIsNotThereIsSaidWithItsOption) {
+  const auto opened = StaticFiles::open("/nonexistent", signaling::Folder::kChallenges);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().message,
+            "cannot serve files from /nonexistent (--acme-webroot): No such file or directory");
+}
+
 TEST_F(StaticFilesTest, AFolderThatIsNotThereIsSaidInOneSentence) {
   const auto opened = StaticFiles::open("/nonexistent/folder");
   ASSERT_FALSE(opened);

@@ -103,7 +103,7 @@ struct Stage final : Routes {
     } else if (path == "/named") {
       carrier.upgrade(connection, visit, endpoint, Sites::kNamed);
     } else if (path == "/file") {
-      carrier.ask_for_file(connection, "file");
+      carrier.ask_for_file(connection, Folder::kStatic, "file");
     } else if (path != "/nothing") {
       const std::string size = std::to_string(visit.request.body.size());
       carrier.respond(connection, http::text_response(200, std::string(path) + " " + size));

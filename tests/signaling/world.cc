@@ -19,8 +19,8 @@ void FakeOutlet::close(ConnectionHandle connection) {
   wires_[connection.pack()].closed = true;
 }
 
-void FakeOutlet::read_file(ConnectionHandle connection, std::string_view path) {
-  asked_files.emplace_back(path);
+void FakeOutlet::read_file(ConnectionHandle connection, Folder folder, std::string_view path) {
+  (folder == Folder::kStatic ? asked_files : asked_challenges).emplace_back(path);
   if (on_read_file) on_read_file(connection, path);
 }
 

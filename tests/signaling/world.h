@@ -37,12 +37,13 @@ class FakeOutlet final : public Outlet {
 
   std::size_t write(ConnectionHandle connection, ByteView bytes) override;
   void close(ConnectionHandle connection) override;
-  void read_file(ConnectionHandle connection, std::string_view path) override;
+  void read_file(ConnectionHandle connection, Folder folder, std::string_view path) override;
 
   Wire& wire(ConnectionHandle connection) { return wires_[connection.pack()]; }
 
   std::vector<Revocation> revoked;
   std::vector<std::string> asked_files;
+  std::vector<std::string> asked_challenges;
   std::function<void(ConnectionHandle, std::string_view)> on_read_file;
 
  private:
