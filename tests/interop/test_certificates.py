@@ -1,5 +1,5 @@
-"""Several certificates: each client gets the one for the name it asks for, over TLS, DTLS and HTTPS;
-each is renewed by itself; doctor, --check-config, --print-config and the metrics know all of them."""
+"""Several certificates: a client gets the one for the name it asks for, over TLS, DTLS and HTTPS;
+each is renewed by itself; doctor, --check-config, --print-config and metrics know all of them."""
 
 import json
 import os
@@ -56,7 +56,8 @@ class Certificates(unittest.TestCase):
         return made
 
     def options(self, count=3):
-        return [text for cert, key in self.pairs[:count] for text in ("--cert", cert, "--pkey", key)]
+        pairs = self.pairs[:count]
+        return [text for cert, key in pairs for text in ("--cert", cert, "--pkey", key)]
 
     def start(self, *options, env=None):
         self.metrics = free_port()
@@ -205,9 +206,10 @@ class Certificates(unittest.TestCase):
         return done.returncode, done.stdout + done.stderr
 
     def test_check_config_judges_every_one(self):
-        subprocess.run(["openssl", "req", "-x509", "-key", self.pairs[1][1], "-days", "-1",
-                        "-subj", "/CN=two", "-addext", "subjectAltName=DNS:*.two.example",
-                        "-out", self.pairs[1][0]], check=True, capture_output=True)
+        cert, key = self.pairs[1]
+        subprocess.run(["openssl", "x509", "-in", cert, "-signkey", key, "-days", "-1", "-out",
+                        cert + ".old"], check=True, capture_output=True, timeout=SECONDS)
+        os.rename(cert + ".old", cert)
         code, words = self.run_turnpike("--check-config", *self.options())
         self.assertEqual(code, 2, words)
         for cert, _ in self.pairs:

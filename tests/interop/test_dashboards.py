@@ -85,7 +85,7 @@ class Shipped(unittest.TestCase):
 
     def test_a_server_tells_all_that_they_ask_for(self):
         port = free_port()
-        with Server(*OPTIONS, "--prometheus-port", str(port)) as server:
+        with Server(*OPTIONS, "--prometheus-port", str(port), tls=True) as server:
             with client(server, "wrong") as alice, self.assertRaises(Refused):
                 alice.allocate()
             told = families(get(port, "/metrics"))

@@ -72,7 +72,7 @@ class Outlet final : public signaling::Outlet {
     return line.waiting;
   }
   void close(ConnectionHandle connection) override { lines[connection.pack()].closed = true; }
-  void read_file(ConnectionHandle, std::string_view) override {}
+  void read_file(ConnectionHandle, signaling::Folder, std::string_view) override {}
 
   std::map<std::uint64_t, Line> lines;
 };
