@@ -31,6 +31,12 @@ class Mailbox {
     return true;
   }
 
+  // How many wait just now. Any thread.
+  std::size_t size() {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size();
+  }
+
   // Everything that waits, in order. Owner thread only.
   std::vector<T> take_all() {
     std::vector<T> taken;

@@ -45,6 +45,9 @@ class Splice {
   // callback of the client's stream.
   void start(ByteView first);
 
+  // Those of the two that have not ended.
+  std::size_t streams() const { return (client_.stream ? 1u : 0u) + (peer_.stream ? 1u : 0u); }
+
  private:
   struct Side final : Stream::Receiver {
     Side(Splice& its_splice, std::unique_ptr<Stream> its_stream)

@@ -45,6 +45,8 @@ void TcpListener::start(Loop& loop, std::function<void(int fd)> accepted) {
   accepted_ = std::move(accepted);
   rested_ = std::make_unique<LoopTimer>(loop, [this] {
     if (spare_fd_ < 0) spare_fd_ = open_spare();
+    // Nobody else would look for it when descriptors are to be had again.
+    if (spare_fd_ < 0) rested_->arm(loop_->tick().mono + kRest);
     poll_->watch(Poll::kReadable);
   });
   poll_ = std::make_unique<Poll>(loop, fd_, [this](int) { on_readable(); });
@@ -87,18 +89,31 @@ bool TcpListener::survive(int error) {
         const int then = errno;
         if (fd >= 0) syscalls().close(fd);
         spare_fd_ = open_spare();
+        // Another thread was faster: it is looked for until it is there.
+        if (spare_fd_ < 0) rested_->arm(loop_->tick().mono + kRest);
         if (fd >= 0) return true;
         if (then == EAGAIN) return false;
       }
       rest();
       return false;
-    case ENOBUFS:
-    case ENOMEM:
-      rest();
-      return false;
-    default:
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+    case ETIMEDOUT:
       // That connection was gone before it was accepted (accept(2) passes its errors on).
       return true;
+    default:
+      // No memory, or the connection stays where it is (EPERM of a security module): asking again
+      // at once would be asking for ever.
+      rest();
+      return false;
   }
 }
 

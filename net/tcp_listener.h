@@ -33,6 +33,8 @@ class TcpListener {
   // and whoever binds it alone later is refused as before.
   void share_port();
   const Address& local() const { return local_; }
+  // Not when there was no descriptor for one.
+  bool has_spare() const { return spare_fd_ >= 0; }
 
  private:
   // Connections taken in one wake-up; the loop comes back for the rest.

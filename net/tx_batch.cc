@@ -77,11 +77,14 @@ void set_dont_fragment(int fd, Family family, DontFragment wish) {
   }
 }
 
+// What a probe tells. Without a descriptor or a buffer for it, it tells nothing.
+enum class Probe : std::uint8_t { kWorks, kRefused, kUnknown };
+
 // Sends two segments from one loopback socket to another: whether this kernel has UDP_SEGMENT.
-bool segmentation_works(Family family) {
+Probe probe_segmentation(Family family) {
   const Expected<int> receiver =
       open_bound({IpAddress::loopback(family), 0}, SOCK_DGRAM, ReusePort::kNo);
-  if (!receiver) return false;
+  if (!receiver) return Probe::kUnknown;
   const int sender = open_socket(family, SOCK_DGRAM);
   std::array<std::uint8_t, 16> bytes{};
   iovec piece{bytes.data(), bytes.size()};
@@ -94,16 +97,26 @@ bool segmentation_works(Family family) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   add_control(message, SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(bytes.size() / 2));
-  const bool works =
-      sender >= 0 && syscalls().sendmsg(sender, &message, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-                         static_cast<ssize_t>(bytes.size());
-  if (sender >= 0) syscalls().close(sender);
+  Probe found = Probe::kUnknown;
+  if (sender >= 0) {
+    const ssize_t sent = syscalls().sendmsg(sender, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) {
+      found = Probe::kWorks;
+    } else if (is_segmentation_error(errno)) {
+      found = Probe::kRefused;
+    }
+    syscalls().close(sender);
+  }
   syscalls().close(*receiver);
-  return works;
+  return found;
 }
 
+// Unless it is known not to.
 bool segmentation_works() {
-  return segmentation_works(Family::kIPv4) || segmentation_works(Family::kIPv6);
+  const Probe ipv4 = probe_segmentation(Family::kIPv4);
+  if (ipv4 == Probe::kWorks) return true;
+  const Probe ipv6 = probe_segmentation(Family::kIPv6);
+  return ipv6 == Probe::kWorks || (ipv4 != Probe::kRefused && ipv6 != Probe::kRefused);
 }
 
 }  // namespace

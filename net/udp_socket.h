@@ -127,6 +127,10 @@ class RelaySockets {
   Expected<SocketHandle, OpenError> adopt(int fd, const Address& local, std::uint64_t owner);
   void close(SocketHandle handle);
   const Socket* find(SocketHandle handle) const { return sockets_.find(handle); }
+  template <typename Visitor>
+  void for_each(Visitor&& visit) {
+    sockets_.for_each(visit);  // visit(handle, const Socket&)
+  }
   const UdpStatistics& statistics() const { return statistics_; }
 
  private:

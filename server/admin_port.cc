@@ -122,6 +122,11 @@ signaling::http::Response AdminPort::answer(const Request& request) {
     return error_json(405, "method-not-allowed", "this path takes other methods");
   }
   if (what == "info") return json_response(hooks_.info());
+  if (what == "audit") {
+    auto report = hooks_.audit(connections_.connections());
+    return report ? json_response(std::move(*report))
+                  : error_json(503, "stuck", "a worker does not answer");
+  }
   if (what == "rooms") {
     const auto limit = limit_of(request);
     return limit ? json_response(hooks_.rooms(*limit)) : bad_limit();

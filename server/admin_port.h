@@ -41,6 +41,8 @@ class AdminPort final : private signaling::Routes, private signaling::Endpoint {
   struct Hooks {
     std::function<std::string()> info;
     std::function<std::string(std::size_t limit)> rooms;
+    // nullopt: a worker does not answer. `callers` are the connections of this port.
+    std::function<std::optional<std::string>(std::size_t callers)> audit;
     // The names of the relay credentials in a room; nullopt: there is no such room.
     std::function<std::optional<std::vector<std::string>>(std::string_view room)> names_in_room;
     // How many workers were asked; each of them calls `reply` once.

@@ -22,10 +22,9 @@ std::string text_of(const json& value) {
 std::string info(Runtime& runtime, const LifeCycle& life) {
   const Live live = runtime.live();
   const auto audit = runtime.service().audit();
-  const WallTime now = runtime.main_loop().tick().wall;
   json body = {{"version", version()},
                {"started", runtime.started().since_epoch.count()},
-               {"uptime_seconds", (now - runtime.started()).count()},
+               {"uptime_seconds", runtime.uptime().count()},
                {"workers", life.plan().workers},
                {"draining", life.draining()},
                {"allocations", live.allocations},
@@ -49,6 +48,28 @@ std::string rooms(const signaling::Service& service, std::size_t limit) {
     list.push_back({{"room", reports[i].name}, {"members", std::move(members)}});
   }
   return text_of({{"rooms", std::move(list)}, {"more", reports.size() > limit}});
+}
+
+std::optional<std::string> audit(Runtime& runtime, std::size_t callers) {
+  const auto report = runtime.audit(callers);
+  if (!report) return std::nullopt;
+  const auto signaling = runtime.service().audit();
+  const auto& found = report->findings;
+  return text_of({{"findings", found.sentences()},
+                  {"more", found.count() - found.sentences().size()},
+                  {"allocations", report->counts.allocations},
+                  {"permissions", report->counts.permissions},
+                  {"channels", report->counts.channels},
+                  {"data_connections", report->counts.data_connections},
+                  {"reservations", report->counts.reservations},
+                  {"quota", report->quota},
+                  {"turn_connections", report->connections},
+                  {"dtls_sessions", report->sessions},
+                  {"web_connections", signaling.connections},
+                  {"rooms", signaling.rooms},
+                  {"members", signaling.members},
+                  {"descriptors", report->descriptors},
+                  {"standstill_us", report->standstill.count() / 1000}});
 }
 
 std::optional<std::vector<std::string>> names_in(const signaling::Service& service,
@@ -87,6 +108,7 @@ AdminPort::Hooks admin_hooks(Runtime& runtime, LifeCycle& life) {
   AdminPort::Hooks hooks;
   hooks.info = [&] { return info(runtime, life); };
   hooks.rooms = [&runtime](std::size_t limit) { return rooms(runtime.service(), limit); };
+  hooks.audit = [&runtime](std::size_t callers) { return audit(runtime, callers); };
   hooks.names_in_room = [&runtime](std::string_view room) {
     return names_in(runtime.service(), room);
   };

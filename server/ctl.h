@@ -33,8 +33,8 @@ std::string ctl_socket(const std::string& wished);
 // `body` is what the server answered to the verb, JSON.
 std::string ctl_table(const std::string& verb, const std::string& body);
 
-// The whole command: prints, and answers the exit code (0; 1 where the server refuses; kExitUsage;
-// kExitCannotListen where no server answers).
+// The whole command: prints, and answers the exit code (0; 1 where the server refuses or an audit
+// finds something; kExitUsage; kExitCannotListen where no server answers).
 int run_ctl(const std::vector<std::string>& arguments);
 
 }  // namespace turnpike::server

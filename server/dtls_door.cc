@@ -283,4 +283,30 @@ std::uint32_t& DtlsDoor::crowd_of(const IpAddress& ip) {
   return crowds_[hash_value(source_prefix(ip)) % kPrefixCells];
 }
 
+std::vector<std::uint64_t> DtlsDoor::audit(Findings& findings) {
+  std::vector<std::uint64_t> privileged;
+  std::vector<std::uint32_t> crowds(kPrefixCells);
+  sessions_.for_each([&](SessionHandle handle, const Session& session) {
+    const auto found = by_address_.find(Key{session.path.listener, session.path.remote});
+    if (found == by_address_.end() || found->second != handle) {
+      findings.add("the DTLS session with " + session.path.remote.to_string() +
+                   " is not found by its address");
+    }
+    if (session.queue == nullptr) {
+      privileged.push_back(handle.pack());
+    } else {
+      ++crowds[hash_value(source_prefix(session.path.remote.ip)) % kPrefixCells];
+    }
+    if (session.queue != nullptr && !session.timer.armed()) {
+      findings.add("the DTLS session with " + session.path.remote.to_string() +
+                   " has no allocation and no deadline");
+    }
+  });
+  findings.expect_equal("addresses of DTLS sessions", by_address_.size(), sessions_.size());
+  findings.expect_equal("DTLS sessions without an allocation", handshaking_.size() + idle_.size(),
+                        sessions_.size() - privileged.size());
+  if (crowds != crowds_) findings.add("DTLS sessions are counted for the wrong source prefixes");
+  return privileged;
+}
+
 }  // namespace turnpike::server

@@ -25,6 +25,7 @@
 
 #include "base/counters.h"
 #include "base/dtls.h"
+#include "base/findings.h"
 #include "base/random.h"
 #include "base/run.h"
 #include "base/slab.h"
@@ -112,6 +113,9 @@ class DtlsDoor final : public DtlsClients {
 
   const DtlsDoorStatistics& statistics() const { return statistics_; }
   std::uint32_t sessions() const { return sessions_.size(); }
+  // The sessions that nothing limits, because they hold an allocation; by Path::stream. Finds
+  // tables and queues that are not as they should be.
+  std::vector<std::uint64_t> audit(Findings& findings);
 
  private:
   struct Session;

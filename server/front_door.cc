@@ -336,4 +336,24 @@ void FrontDoor::make_room(Queue& queue, std::uint32_t limit) {
   while (queue.size() > limit) close(queue.front(), statistics_.closed_crowded);
 }
 
+std::vector<std::uint64_t> FrontDoor::audit(Findings& findings) {
+  std::vector<std::uint64_t> privileged;
+  std::size_t undecided = 0, idle = 0;
+  connections_.for_each([&](ConnectionHandle handle, const Connection& connection) {
+    if (connection.queue == nullptr) privileged.push_back(handle.pack());
+    if (connection.queue == &undecided_) ++undecided;
+    if (connection.queue == &idle_) ++idle;
+    if (connection.timer.armed() == (connection.queue != nullptr)) return;
+    findings.add(connection.queue == nullptr
+                     ? "a connection with an allocation has a deadline"
+                     : "a connection without an allocation has no deadline");
+  });
+  findings.expect_equal("connections that have not decided", undecided_.size(), undecided);
+  findings.expect_equal("connections without an allocation", idle_.size(), idle);
+  if (undecided > limits_.undecided || idle > limits_.idle) {
+    findings.add("there are more connections without an allocation than may be");
+  }
+  return privileged;
+}
+
 }  // namespace turnpike::server

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "base/findings.h"
 #include "base/proxy_header.h"
 #include "base/slab.h"
 #include "base/time.h"
@@ -106,6 +107,9 @@ class FrontDoor final : public StreamDirectory {
 
   const FrontDoorStatistics& statistics() const { return statistics_; }
   std::uint32_t connections() const { return connections_.size(); }
+  // The connections that nothing limits, because they hold an allocation; by Path::stream. Finds
+  // queues and timers that are not as they should be.
+  std::vector<std::uint64_t> audit(Findings& findings);
 
  private:
   struct Connection;

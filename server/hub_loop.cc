@@ -243,4 +243,8 @@ void HubLoop::finish_if_empty() {
   shut_down_done_();
 }
 
+void HubLoop::audit(Findings& findings) const {
+  findings.expect_equal("signaling's connections", carrier_.connection_count(), visitors_.size());
+}
+
 }  // namespace turnpike::server

@@ -18,6 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/findings.h"
 #include "base/mailbox.h"
 #include "net/loop.h"
 #include "net/stream.h"
@@ -60,6 +61,11 @@ class HubLoop final : private signaling::Outlet {
   void take(std::unique_ptr<net::Stream> stream, ByteView unread);
   // The loop's thread: says goodbye to everybody, waits for file reads under way, calls `done`.
   void shut_down(std::function<void()> done);
+  // For an audit, the loop's thread: connections, those included that are on their way here and
+  // those that are being said goodbye to; files that may be open.
+  std::size_t connections() { return visitors_.size() + leaving_.size() + mailbox_.size(); }
+  std::size_t open_files() const { return reads_; }
+  void audit(Findings& findings) const;
 
  private:
   struct Visitor;

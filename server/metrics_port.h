@@ -11,6 +11,7 @@
 #include "base/expected.h"
 #include "net/loop.h"
 #include "net/tcp_listener.h"
+#include "server/descriptors.h"
 #include "server/hub_loop.h"
 #include "server/stats_desk.h"
 #include "signaling/carrier.h"
@@ -35,6 +36,12 @@ class MetricsPort final : private signaling::Routes {
   void start();
   void shut_down(std::function<void()> done) { connections_.shut_down(std::move(done)); }
   const Address& address() const { return listener_->local(); }
+  // For an audit: of its listener and its connections; of `local` only the spare one.
+  Descriptors descriptors() {
+    return {.listening = 1,
+            .connected = connections_.connections(),
+            .local = listener_->has_spare() ? 1u : 0u};
+  }
 
  private:
   void on_request(Tick now, signaling::ConnectionHandle connection,

@@ -252,11 +252,13 @@ Runtime::~Runtime() = default;
 
 void Runtime::serve() {
   started_ = main_loop_.tick().wall;
+  began_ = main_loop_.tick().mono;
   serving_ = true;
   pulse_->start();
   if (metrics_) metrics_->start();
   for (const auto& worker : workers_) worker->start();
   if (echo_) echo_->start();
+  remember_descriptors();
   for (const auto& loop : worker_loops_) {
     threads_.emplace_back([running = loop.get()] { running->run(); });
     clocks_.watch(threads_.back());

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "net/loop.h"
+#include "server/audit.h"
 #include "server/banner.h"
 #include "server/drain.h"
 #include "server/echo_door.h"
@@ -66,8 +67,13 @@ class Runtime {
   // Each worker's answer comes on its own thread; the numbers of workers that were asked.
   std::size_t ask_sessions(const SessionWish& wish, const std::function<void(SessionPage)>& answer);
   std::size_t ask_kick(const SessionId& id, std::function<void(bool ended)> answer);
+  // All workers stand still while they are compared with what they share. nullopt: one of them does
+  // not answer. `callers` are the connections of whoever asks.
+  std::optional<AuditReport> audit(std::size_t callers);
   signaling::Service& signaling() { return *service_; }
   WallTime started() const { return started_; }
+  // Whatever becomes of the wall clock meanwhile.
+  seconds uptime() { return std::chrono::duration_cast<seconds>(main_loop_.tick().mono - began_); }
 
   // Said once each second from the main loop while serving, with what /healthz would answer.
   void on_pulse(std::function<void(const signaling::Health&)> report) {
@@ -98,6 +104,11 @@ class Runtime {
   std::string_view judge(std::string_view username, std::string_view password, WallTime now) const;
   MetricsSources metrics_sources() const;
   signaling::Health health() const;
+  std::optional<std::vector<WorkerAccount>> gather(
+      const std::shared_ptr<Standstill<WorkerAccount>>& meeting);
+  SharedAccount shared_account(std::size_t callers);
+  Descriptors own_descriptors(std::size_t callers);
+  void remember_descriptors();
 
   const Plan plan_;
   BoundAddresses bound_;
@@ -132,6 +143,10 @@ class Runtime {
   Sampler sampler_;
   std::function<void(const signaling::Health&)> report_;
   WallTime started_;
+  MonoTime began_;
+  // When serving began: descriptors that are no Internet sockets, UNIX sockets without spare ones.
+  std::size_t other_at_start_ = 0;
+  std::size_t local_at_start_ = 0;
   bool serving_ = false;
   bool draining_ = false;
   std::vector<std::thread> threads_;

@@ -1,5 +1,8 @@
 #include "server/shared_quota.h"
 
+#include <algorithm>
+
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/hash.h"
 
@@ -7,6 +10,15 @@ namespace turnpike::server {
 namespace {
 
 std::string_view prefix_key(const IpAddress& prefix) { return as_text(prefix.bytes()); }
+
+// Of what prefix_key() made.
+IpAddress prefix_of(std::string_view key) {
+  Reader in(as_bytes(key));
+  if (key.size() == 4) return IpAddress::v4(in.u32());
+  std::array<std::uint8_t, 16> bytes{};
+  std::copy_n(key.begin(), std::min(key.size(), bytes.size()), bytes.begin());
+  return IpAddress::v6(bytes);
+}
 
 }  // namespace
 
@@ -77,6 +89,23 @@ void SharedQuota::release(const turn::QuotaSubject& subject) {
 }
 
 std::uint32_t SharedQuota::held_by(std::string_view name) const { return by_name_.count(name); }
+
+turn::QuotaLedger SharedQuota::ledger() const {
+  turn::QuotaLedger ledger;
+  ledger.total = total();
+  by_name_.for_each(
+      [&](const std::string& key, std::uint32_t count) { ledger.by_name.emplace(key, count); });
+  by_minting_key_.for_each([&](const std::string& key, std::uint32_t count) {
+    ledger.by_minting_key.emplace(key, count);
+  });
+  by_prefix_.for_each([&](const std::string& key, std::uint32_t count) {
+    ledger.by_prefix.emplace(prefix_of(key), count);
+  });
+  by_address_.for_each([&](const std::string& key, std::uint32_t count) {
+    ledger.by_address.emplace(prefix_of(key), count);
+  });
+  return ledger;
+}
 
 bool SharedQuota::add_to_total(std::uint32_t limit) {
   std::uint32_t seen = total_.load(std::memory_order_relaxed);

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "turn/quota.h"
+#include "turn/quota_ledger.h"
 
 namespace turnpike::server {
 
@@ -28,6 +29,8 @@ class SharedQuota final : public turn::Quota {
 
   std::uint32_t held_by(std::string_view name) const;
   std::uint32_t total() const { return total_.load(std::memory_order_relaxed); }
+  // For an audit: everything that is booked, while nobody charges or releases.
+  turn::QuotaLedger ledger() const;
 
  private:
   // Entries live only while somebody holds an allocation, so the tables are bounded by those.
@@ -36,6 +39,13 @@ class SharedQuota final : public turn::Quota {
     bool add(std::string_view key, std::uint32_t limit);  // false: at the limit, nothing counted
     void subtract(std::string_view key);
     std::uint32_t count(std::string_view key) const;
+    template <typename Visitor>
+    void for_each(Visitor&& visit) const {
+      for (const Stripe& stripe : stripes_) {
+        const std::lock_guard lock(stripe.mutex);
+        for (const auto& [key, count] : stripe.counts) visit(key, count);
+      }
+    }
 
    private:
     struct Stripe {

@@ -31,6 +31,18 @@ std::uint32_t SharedRelays::live_on(const IpAddress& ip) const {
   return ports == nullptr ? 0 : ports->live.load(std::memory_order_relaxed);
 }
 
+SharedRelays::Listing SharedRelays::list() const {
+  Listing listing;
+  for (const auto& table : tables_) {
+    listing.counted += table->live.load(std::memory_order_relaxed);
+    for (std::size_t port = 0; port < table->worker.size(); ++port) {
+      const Address address{table->ip, static_cast<std::uint16_t>(port)};
+      if (const auto found = route(address)) listing.routes.emplace_back(address, *found);
+    }
+  }
+  return listing;
+}
+
 void SharedRelays::add(const Address& relayed, const Route& route) {
   CHECK(route.worker <= kMaxWorkers);
   Ports* ports = const_cast<Ports*>(find(relayed.ip));

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/address.h"
@@ -34,6 +35,13 @@ class SharedRelays final : public turn::LiveRelays {
   std::optional<Route> route(const Address& relayed) const;
   // How many ports of this relay address are live.
   std::uint32_t live_on(const IpAddress& ip) const;
+
+  // For an audit: everything that is live, and how many that are by count.
+  struct Listing {
+    std::vector<std::pair<Address, Route>> routes;
+    std::uint64_t counted = 0;
+  };
+  Listing list() const;
 
   // Called by the worker whose socket is bound to `relayed`, right after binding and right before
   // closing. Addresses that are not ours are a fault of ours.

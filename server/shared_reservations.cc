@@ -51,6 +51,15 @@ std::size_t SharedReservations::size() const {
   return entries_.size();
 }
 
+std::vector<SharedReservations::Reserved> SharedReservations::list() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Reserved> all;
+  for (const auto& [token, entry] : entries_) {
+    all.push_back({token, entry.socket.local, entry.subject});
+  }
+  return all;
+}
+
 void SharedReservations::erase(Entries::iterator entry) {
   const auto held = by_name_.find(entry->second.subject.name);
   CHECK(held != by_name_.end());

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/address.h"
 #include "base/expected.h"
@@ -47,6 +48,13 @@ class SharedReservations {
   bool drop(turn::ReservationToken token);
 
   std::size_t size() const;
+  // For an audit.
+  struct Reserved {
+    turn::ReservationToken token = 0;
+    Address local;
+    turn::QuotaSubject subject;
+  };
+  std::vector<Reserved> list() const;
 
  private:
   struct Entry {

@@ -42,10 +42,11 @@ constexpr std::array kSubcommands = {
         "Look at ports, addresses, the certificate and this machine as the configuration "
         "needs them, and say what mends what is wrong. Ends with 1 where there is a problem.",
         kDoctorOptions},
-    Subcommand{Kind::kCtl, "ctl",
-               "Ask the server that runs on this machine, or tell it: info, sessions, rooms, kick, "
-               "drain, reload, log-level, credentials. More: turnpike ctl --help.",
-               kCtlOptions},
+    Subcommand{
+        Kind::kCtl, "ctl",
+        "Ask the server that runs on this machine, or tell it: info, sessions, rooms, audit, "
+        "kick, drain, reload, log-level, credentials. More: turnpike ctl --help.",
+        kCtlOptions},
 };
 
 const Subcommand* find_subcommand(std::string_view name) {

@@ -103,4 +103,16 @@ void TcpRelays::splice(turn::DataName data, std::unique_ptr<net::Stream> client,
 
 void TcpRelays::close_data(turn::DataName data) { data_.erase(data.value); }
 
+Descriptors TcpRelays::descriptors() {
+  Descriptors counts;
+  listeners_.for_each([&](ListenerHandle, const Listener& listener) {
+    ++counts.listening;
+    if (listener.socket->has_spare()) ++counts.local;
+  });
+  for (const auto& [name, data] : data_) {
+    counts.connected += data.splice ? data.splice->streams() : 1;
+  }
+  return counts;
+}
+
 }  // namespace turnpike::server

@@ -17,6 +17,7 @@
 #include "net/stream.h"
 #include "net/tcp_connector.h"
 #include "net/tcp_listener.h"
+#include "server/descriptors.h"
 #include "server/shared_relays.h"
 #include "turn/bandwidth.h"
 #include "turn/sink.h"
@@ -61,6 +62,15 @@ class TcpRelays {
   bool connect(turn::RelayHandle relay, const Address& peer, turn::DataName data);
   void splice(turn::DataName data, std::unique_ptr<net::Stream> client, ByteView first);
   void close_data(turn::DataName data);
+
+  // For an audit: the listeners as (relay, local address, owner), and the descriptors of all.
+  template <typename Visitor>
+  void for_each_listener(Visitor&& visit) {
+    listeners_.for_each([&](ListenerHandle handle, const Listener& listener) {
+      visit(turn::RelayHandle{handle.pack() | kMark}, listener.socket->local(), listener.owner);
+    });
+  }
+  Descriptors descriptors();
 
  private:
   // Slabs have far fewer places than this bit of an index could count.

@@ -327,6 +327,42 @@ void Worker::carry_out(const KickOrder& order) {
   order.answer(server_.end(loop_.tick(), order.allocation, driver_));
 }
 
+void Worker::carry_out(const AuditOrder& order) {
+  if (order.meeting->is_on()) order.meeting->hand_in(account());
+}
+
+WorkerAccount Worker::account() {
+  WorkerAccount account;
+  account.worker = index_;
+  account.relay = server_.examine();
+  relays_.for_each(
+      [&](net::RelaySockets::SocketHandle handle, const net::RelaySockets::Socket& socket) {
+        account.sockets.push_back({{handle.pack()}, socket.local, socket.owner});
+      });
+  account.privileged_streams = front_door_.audit(account.findings);
+  account.connections = front_door_.connections();
+  if (dtls_door_) {
+    account.privileged_sessions = dtls_door_->audit(account.findings);
+    account.sessions = dtls_door_->sessions();
+  }
+  if (tcp_relays_) {
+    tcp_relays_->for_each_listener(
+        [&](turn::RelayHandle relay, const Address& local, std::uint64_t owner) {
+          account.tcp_sockets.push_back({relay, local, owner});
+        });
+    account.descriptors = tcp_relays_->descriptors();
+  }
+  account.descriptors.datagram +=
+      sockets_.udp.size() + sockets_.dtls.size() + account.sockets.size();
+  account.descriptors.listening += sockets_.tcp.size();
+  account.descriptors.connected += account.connections;
+  for (const WorkerSockets::Tcp& tcp : sockets_.tcp) {
+    if (tcp.listener->has_spare()) ++account.descriptors.local;
+  }
+  account.findings.append(judge(account));
+  return account;
+}
+
 void Worker::bring_again(std::string_view username) {
   for (const HookDesk::Kept& kept : hook_desk_->take(username)) {
     if (turn::is_stream(kept.path.transport)) {

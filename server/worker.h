@@ -18,6 +18,7 @@
 #include "net/tcp_listener.h"
 #include "net/tx_batch.h"
 #include "net/udp_socket.h"
+#include "server/audit.h"
 #include "server/dtls_door.h"
 #include "server/front_door.h"
 #include "server/hook_desk.h"
@@ -28,6 +29,7 @@
 #include "server/shared_relays.h"
 #include "server/shared_reservations.h"
 #include "server/short_cuts.h"
+#include "server/standstill.h"
 #include "server/tcp_relays.h"
 #include "server/turn_driver.h"
 #include "turn/server.h"
@@ -75,7 +77,11 @@ struct KickOrder {
   std::uint64_t allocation = 0;
   std::function<void(bool ended)> answer;
 };
-using WorkerOrder = std::variant<DrainOrder, RenewalOrder, ListOrder, KickOrder>;
+// To give account of everything, and to wait until the others have.
+struct AuditOrder {
+  std::shared_ptr<Standstill<WorkerAccount>> meeting;
+};
+using WorkerOrder = std::variant<DrainOrder, RenewalOrder, ListOrder, KickOrder, AuditOrder>;
 
 // The authorisation service has answered about this user, or has failed to.
 struct HookSettled {
@@ -135,6 +141,11 @@ class Worker final : private FrontDoor::Owner,
   // Any thread: ends every allocation and connection, then calls `stopped` on the loop's thread.
   void request_stop(std::function<void()> stopped);
 
+  // The loop's thread, between two inputs.
+  WorkerAccount account();
+  // Connections on their way here. Any thread.
+  std::size_t arrivals() { return arrivals_.size(); }
+
   // Counters that any thread may read.
   const turn::Statistics& relay_statistics() const { return server_.statistics(); }
   const DriverStatistics& driver_statistics() const { return driver_.statistics(); }
@@ -179,6 +190,7 @@ class Worker final : private FrontDoor::Owner,
   void carry_out(const RenewalOrder& order);
   void carry_out(const ListOrder& order);
   void carry_out(const KickOrder& order);
+  void carry_out(const AuditOrder& order);
   void bring_again(std::string_view username);
   void on_parcels();
   void on_stop();

@@ -280,6 +280,28 @@ std::size_t Carrier::Core::websocket_count() {
   return count;
 }
 
+void Carrier::Core::audit(Findings& findings) {
+  PerSource per_source;
+  std::size_t queued = 0, unfinished = 0;
+  connections_.for_each([&](ConnectionHandle, const Connection& connection) {
+    ++per_source[connection.counts_for];
+    queued += connection.share();
+    unfinished += connection.unfinished;
+    if (!connection.timer.armed() && !connection.doomed) {
+      findings.add("the connection with " + connection.remote.to_string() + " has no deadline");
+    }
+    const bool talks = connection.phase == Connection::Phase::kWebSocket;
+    if (talks && (connection.endpoint == nullptr || connection.reader == nullptr)) {
+      findings.add("the WebSocket of " + connection.remote.to_string() + " leads nowhere");
+    }
+  });
+  if (per_source != per_source_) {
+    findings.add("signaling's connections are counted for the wrong sources");
+  }
+  findings.expect_equal("bytes queued for signaling's connections", queued_, queued);
+  findings.expect_equal("bytes of unfinished requests and messages", unfinished_, unfinished);
+}
+
 // --- the public face ---
 
 Carrier::Carrier(Settings settings, Routes& routes)
@@ -306,6 +328,7 @@ void Carrier::shut_down(Tick now, Outlet& outlet) { core_->shut_down(now, outlet
 std::size_t Carrier::connection_count() const { return core_->connection_count(); }
 std::size_t Carrier::websocket_count() const { return core_->websocket_count(); }
 void Carrier::drain() { core_->drain(); }
+void Carrier::audit(Findings& findings) const { core_->audit(findings); }
 void Carrier::upgrade(ConnectionHandle connection, const Visit& visit, Endpoint& endpoint,
                       Sites sites) {
   core_->upgrade(connection, visit, endpoint, sites);

@@ -21,6 +21,7 @@
 
 #include "base/address.h"
 #include "base/bytes.h"
+#include "base/findings.h"
 #include "base/time.h"
 #include "signaling/endpoint.h"
 #include "signaling/http.h"
@@ -99,6 +100,8 @@ class Carrier final : public Wire {
   void shut_down(Tick now, Outlet& outlet);
   std::size_t connection_count() const;
   std::size_t websocket_count() const;  // counts by walking
+  // Whether deadlines run and what is counted is there. Between two calls from the world.
+  void audit(Findings& findings) const;
 
   // --- for Routes, inside on_request; and respond and hold, below ---
   // Answers the handshake, or refuses it: the site, the handshake itself, Endpoint::refuse.
@@ -122,6 +125,7 @@ class Carrier final : public Wire {
   void respond(ConnectionHandle connection, const http::Response& response) override;
 
  private:
+  friend struct Tampering;  // tests make what audits are to find
   class Core;
   std::unique_ptr<Core> core_;
 };

@@ -79,6 +79,7 @@ class Carrier::Core {
   MonoTime next_deadline() const;
   std::size_t connection_count() const { return connections_.size(); }
   std::size_t websocket_count();
+  void audit(Findings& findings);
   void drain() { draining_ = true; }
 
   void upgrade(ConnectionHandle handle, const Visit& visit, Endpoint& endpoint, Sites sites);
@@ -93,6 +94,8 @@ class Carrier::Core {
   void drop(ConnectionHandle handle);
 
  private:
+  friend struct Tampering;  // tests make what audits are to find
+
   // Every entry point stands in one: it holds the time and the outlet, and when the outermost one
   // ends, everything that had to wait for that is done.
   class Call;
@@ -166,7 +169,8 @@ class Carrier::Core {
   struct IpHash {
     std::size_t operator()(const IpAddress& ip) const { return hash_value(ip); }
   };
-  boost::unordered_flat_map<IpAddress, std::uint32_t, IpHash> per_source_;
+  using PerSource = boost::unordered_flat_map<IpAddress, std::uint32_t, IpHash>;
+  PerSource per_source_;
   std::size_t queued_ = 0;      // in the outlet for all connections, as far as it told
   std::size_t unfinished_ = 0;  // of all connections
   // What waits for the end of the outermost call; each names a connection at most once.

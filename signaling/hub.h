@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/expected.h"
+#include "base/findings.h"
 #include "base/random.h"
 #include "base/slab.h"
 #include "base/time.h"
@@ -114,8 +115,12 @@ class Hub {
   std::size_t room_count() const { return rooms_.size(); }
   std::size_t member_count() const { return members_.size(); }
   std::size_t away_count() const { return away_.size(); }
+  // Whether rooms and members know each other, and counts are what is there.
+  void audit(Findings& findings) const;
 
  private:
+  friend struct Tampering;  // tests make what audits are to find
+
   // One HubMessage on its way to many: encoded once for each dialect that is met.
   class Encoded {
    public:

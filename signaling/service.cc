@@ -52,6 +52,13 @@ Service::Audit Service::Core::audit() const {
   return {carrier_.connection_count(), native_.hub().room_count(), native_.hub().member_count()};
 }
 
+Findings Service::Core::examine() {
+  Findings findings;
+  carrier_.audit(findings);
+  native_.hub().audit(findings);
+  return findings;
+}
+
 std::size_t Service::Core::conversations() {
   return carrier_.websocket_count() + events_.server().polling_count() + native_.hub().away_count();
 }
@@ -131,6 +138,7 @@ void Service::judge_credentials_by(CredentialJudge judge) {
 }
 void Service::add_annex(Annex annex) { core_->add_annex(std::move(annex)); }
 Service::Audit Service::audit() const { return core_->audit(); }
+Findings Service::examine() const { return core_->examine(); }
 std::size_t Service::conversations() const { return core_->conversations(); }
 std::vector<Service::RoomReport> Service::rooms(std::size_t limit,
                                                 std::optional<std::string_view> named) const {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/findings.h"
 #include "base/random.h"
 #include "base/time.h"
 #include "signaling/carrier.h"
@@ -86,6 +87,8 @@ class Service {
   // come back.
   std::size_t conversations() const;
   Audit audit() const;
+  // What disagrees in the tables of rooms, members and connections. Walks them all.
+  Findings examine() const;
 
  private:
   class Core;

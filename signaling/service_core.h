@@ -33,6 +33,7 @@ class Service::Core final : public Routes {
   void judge_credentials_by(CredentialJudge judge) { api_.judge_credentials_by(std::move(judge)); }
   void add_annex(Annex annex) { annex_ = std::move(annex); }
   Audit audit() const;
+  Findings examine();
   std::size_t conversations();
   void renew(Settings settings);
   std::vector<RoomReport> rooms(std::size_t limit, std::optional<std::string_view> named) const;

@@ -1,5 +1,7 @@
 #include "turn/allocation.h"
 
+#include <charconv>
+
 #include "base/check.h"
 
 namespace turnpike::turn {
@@ -70,6 +72,47 @@ Allocation* Allocations::find_slowly(const Path& path) {
   last_path_ = path;
   last_ = found->second;
   return slab_.find(last_);
+}
+
+std::string label_of(const Allocation& allocation) {
+  std::array<char, 16> digits;
+  const auto end =
+      std::to_chars(digits.data(), digits.data() + digits.size(), allocation.handle.pack(), 16).ptr;
+  return "allocation " + std::string(digits.data(), end) + " of " + allocation.holder->name;
+}
+
+void Allocations::audit(Findings& findings) {
+  std::size_t expected = 0;  // arriving paths
+  slab_.for_each([&](Handle<Allocation> handle, const Allocation& allocation) {
+    const std::string who = label_of(allocation);
+    const auto path = by_path_.find(allocation.path);
+    if (path == by_path_.end() || path->second != handle || allocation.handle != handle) {
+      findings.add(who + " is not found by its five-tuple");
+    }
+    if (allocation.mobility && allocation.mobility->arriving) {
+      ++expected;
+      const auto arriving = arriving_.find(*allocation.mobility->arriving);
+      if (arriving == arriving_.end() || arriving->second != handle) {
+        findings.add(who + " is not expected on the five-tuple that it moves to");
+      }
+    }
+    const auto holder = holders_.find(allocation.holder->name);
+    if (holder == holders_.end() || &holder->second != allocation.holder) {
+      findings.add(who + " has a holder whom nobody knows");
+    }
+  });
+  findings.expect_equal("five-tuples of allocations", by_path_.size(), slab_.size());
+  findings.expect_equal("five-tuples that allocations move to", arriving_.size(), expected);
+  std::size_t held = 0;
+  for (const auto& [name, holder] : holders_) {
+    held += holder.held.size();
+    if (holder.held.empty()) findings.add("holder " + name + " holds nothing");
+  }
+  findings.expect_equal("allocations by holder", held, slab_.size());
+  const Allocation* last = slab_.find(last_);
+  if (last != nullptr && last->path != last_path_) {
+    findings.add("the five-tuple found last leads to " + label_of(*last));
+  }
 }
 
 }  // namespace turnpike::turn

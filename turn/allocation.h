@@ -16,6 +16,7 @@
 #include <unordered_map>
 
 #include "base/address.h"
+#include "base/findings.h"
 #include "base/hash.h"
 #include "base/slab.h"
 #include "base/time.h"
@@ -101,6 +102,9 @@ struct Holder {
   MonoTime connects_full_at;
 };
 
+// "allocation 5a00000003 of alice", for findings.
+std::string label_of(const Allocation& allocation);
+
 class Allocations {
  public:
   explicit Allocations(std::uint32_t maximum) : slab_(maximum) {}
@@ -137,7 +141,12 @@ class Allocations {
     slab_.for_each([&](Handle<Allocation>, Allocation& allocation) { visit(allocation); });
   }
 
+  // Whether each is found by its five-tuples and by its holder, and nothing else is found.
+  void audit(Findings& findings);
+
  private:
+  friend struct Tampering;  // tests make what audits are to find
+
   struct PathHash {
     using is_avalanching = void;
     std::size_t operator()(const Path& path) const { return hash_value(path); }

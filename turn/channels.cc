@@ -87,4 +87,13 @@ void Channels::index_number(std::size_t at) {
   (*page)[offset % kPageSize] = static_cast<std::uint16_t>(at + 1);
 }
 
+void Channels::audit(const std::string& whose, Findings& findings) const {
+  if (entries_.size() > maximum_) findings.add(whose + " has more channels than may be");
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const std::string which = "the channel of " + whose + " to " + entries_[i].peer.to_string();
+    if (position(entries_[i].number) != i) findings.add(which + " is not found by its number");
+    if (position(entries_[i].peer) != i) findings.add(which + " is not found by its peer");
+  }
+}
+
 }  // namespace turnpike::turn

@@ -10,8 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "base/address.h"
+#include "base/findings.h"
 #include "base/time.h"
 #include "turn/channel_data.h"
 #include "turn/slot_index.h"
@@ -54,7 +56,12 @@ class Channels {
 
   std::size_t size() const { return entries_.size(); }
 
+  // Whether each is found by its number and by its peer, and there are no more than may be.
+  void audit(const std::string& whose, Findings& findings) const;
+
  private:
+  friend struct Tampering;  // tests make what audits are to find
+
   static constexpr std::size_t kFew = 8;
   static constexpr std::size_t kPageSize = 256;
   static constexpr std::size_t kPages =

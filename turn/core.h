@@ -1,7 +1,8 @@
 // Server::Core: the inside of turn::Server. One class over several sources: server.cc dispatches,
 // allocate.cc and permit.cc answer the requests of TURN, tcp_relay.cc those of TCP
 // allocations, mobility.cc those of clients that move, answers.cc makes and signs responses,
-// renewal.cc takes another configuration, relaying.cc forwards packets. Private to this room.
+// renewal.cc takes another configuration, audit.cc looks for what is wrong, relaying.cc forwards
+// packets. Private to this room.
 #pragma once
 
 #include <array>
@@ -57,6 +58,9 @@ class Server::Core {
   const Statistics& statistics() const { return statistics_; }
   Audit audit();
 
+  // audit.cc
+  Examination examine();
+
   // renewal.cc
   void renew(const Server::Renewal& renewal, Sink& sink);
 
@@ -79,6 +83,14 @@ class Server::Core {
   void on_peer(Tick now, std::uint64_t owner, const Address& peer, const Run& run, Sink& sink);
 
  private:
+  friend struct Tampering;  // tests make what audits are to find
+
+  // audit.cc
+  void examine(const Allocation& allocation, Findings& findings) const;
+  void examine_counters(Findings& findings);
+  void examine_data_connections(Findings& findings);
+  static Holding holding_of(const Allocation& allocation);
+
   // server.cc
   void on_message(Tick now, const Path& path, const Run& packet, Sink& sink);
   void on_request(const Request& request);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 
 #include "base/check.h"
 
@@ -42,6 +43,20 @@ std::uint32_t DataConnections::draw_id() {
     const std::uint32_t id = random_.below(groups) * place_.workers + place_.worker;
     if (!by_id_.contains(id)) return id;
   }
+}
+
+void DataConnections::audit(Findings& findings) {
+  findings.expect_equal("ids of data connections", by_id_.size(), slab_.size());
+  slab_.for_each([&](Handle<DataConnection> handle, const DataConnection& connection) {
+    const std::string which = "the data connection with " + connection.peer.to_string();
+    const auto found = by_id_.find(connection.id);
+    if (found == by_id_.end() || found->second != handle || connection.self != handle) {
+      findings.add(which + " is not found by its id");
+    }
+    const bool waits = connection.state != DataConnection::State::kBound;
+    if (waits == connection.timer.armed()) return;
+    findings.add(which + (waits ? " waits without a deadline" : " has a deadline though it runs"));
+  });
 }
 
 }  // namespace turnpike::turn

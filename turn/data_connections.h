@@ -18,6 +18,7 @@
 
 #include "base/address.h"
 #include "base/digest.h"
+#include "base/findings.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "base/slab.h"
@@ -92,8 +93,17 @@ class DataConnections {
     return slab_.find(Handle<DataConnection>::unpack(name.value));
   }
   DataConnection* find_id(std::uint32_t id);
+  template <typename Visitor>
+  void for_each(Visitor&& visit) {
+    slab_.for_each([&](Handle<DataConnection>, DataConnection& connection) { visit(connection); });
+  }
+  // Whether each is found by its id, its timer runs where there is one to run, and nothing else is
+  // found.
+  void audit(Findings& findings);
 
  private:
+  friend struct Tampering;  // tests make what audits are to find
+
   struct IdHash {
     using is_avalanching = void;
     std::size_t operator()(std::uint32_t id) const { return hash_mix(id, 0); }

@@ -49,4 +49,13 @@ void Permissions::index_all() {
   index_.rebuild(entries_.size(), [&](std::size_t i) { return hash_value(entries_[i].ip); });
 }
 
+void Permissions::audit(const std::string& whose, Findings& findings) const {
+  if (entries_.size() > maximum_) findings.add(whose + " has more permissions than may be");
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (position(entries_[i].ip) == i) continue;
+    findings.add("the permission of " + whose + " for " + entries_[i].ip.to_string() +
+                 " is not found by its address");
+  }
+}
+
 }  // namespace turnpike::turn

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <boost/container/small_vector.hpp>
 #include <cstddef>
+#include <string>
 
 #include "base/address.h"
+#include "base/findings.h"
 #include "base/time.h"
 #include "turn/slot_index.h"
 
@@ -46,7 +48,12 @@ class Permissions {
 
   std::size_t size() const { return entries_.size(); }
 
+  // Whether each is found by its address, and there are no more than may be.
+  void audit(const std::string& whose, Findings& findings) const;
+
  private:
+  friend struct Tampering;  // tests make what audits are to find
+
   static constexpr std::size_t kFew = 8;
 
   std::size_t position(const IpAddress& ip) const;

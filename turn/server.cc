@@ -404,5 +404,6 @@ bool Server::end(Tick now, std::uint64_t allocation, Sink& sink) {
 }
 const Statistics& Server::statistics() const { return core_->statistics(); }
 Server::Audit Server::audit() const { return core_->audit(); }
+Server::Examination Server::examine() const { return core_->examine(); }
 
 }  // namespace turnpike::turn

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/findings.h"
 #include "base/icmp.h"
 #include "base/random.h"
 #include "base/run.h"
@@ -200,7 +201,26 @@ class Server {
   };
   Audit audit() const;
 
+  // The same walk with open eyes: what disagrees inside, and what is held outside, so that whoever
+  // owns sockets, quota and connections can compare. Changes nothing. Between two inputs.
+  struct Holding {
+    std::string label;  // "allocation 5a00000003 of alice"
+    std::uint64_t allocation = 0;
+    QuotaSubject charged;
+    std::vector<Relay> relays;  // with their addresses as bound; one or two
+    bool tcp = false;
+    std::vector<Path> paths;  // where its client is, is moving to, or neither
+  };
+  struct Examination {
+    Audit counts;
+    std::vector<Holding> held;
+    std::vector<ReservationToken> promised;  // those included that were claimed meanwhile
+    Findings findings;
+  };
+  Examination examine() const;
+
  private:
+  friend struct Tampering;  // tests make what audits are to find
   class Core;
   std::unique_ptr<Core> core_;
 };

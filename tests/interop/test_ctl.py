@@ -207,6 +207,37 @@ class Ctl(unittest.TestCase):
         self.comes_to_be(lambda: len(self.json("sessions")["allocations"]), 1)
         self.assertIn("no such member", self.ctl("kick", joined["self"]["id"], code=1))
 
+    def test_audit_of_a_server_at_work(self):
+        for workers in (1, 2):
+            with self.subTest(workers=workers):
+                self.start("--open-rooms", "--dtls", "--tcp-relay", "--prometheus-port", "0",
+                           workers=workers, tls=True)
+                clients = [self.client(transport=transport)
+                           for transport in ("udp", "tcp", "udp", "tcp")]
+                secure = TurnClient(self.server.tls_address, "tls", username="bob",
+                                    password="hush")
+                self.addCleanup(secure.close)
+                secure.allocate()
+                reserving = TurnClient(self.server.address, "udp", username="bob",
+                                       password="hush")
+                self.addCleanup(reserving.close)
+                reserving.reserve()
+                with WebSocket(self.server.address) as tab, WebSocket(
+                        self.server.tls_address, tls=True) as other:
+                    tab.say(type="join", room="demo", name="Ann")
+                    tab.hear("joined")
+                    found = self.json("audit")
+                    counted = {"allocations": 6, "reservations": 1, "quota": 7, "rooms": 1,
+                               "members": 1, "turn_connections": 3, "web_connections": 2,
+                               "findings": [], "more": 0}
+                    self.assertEqual({name: found[name] for name in counted}, counted)
+                    self.assertIn("nothing is wrong", self.ctl("audit"))
+                    del other
+                for client in clients:
+                    client.refresh(0)
+                self.assertEqual(self.json("audit")["allocations"], 2)
+                self.doCleanups()
+
     def test_drain(self):
         self.start(ends_itself=True)
         alice = self.client()

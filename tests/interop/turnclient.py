@@ -66,6 +66,16 @@ class Message:
         self.attributes.append((attribute, value))
         return self
 
+    def anew(self):
+        """The same as another transaction (RFC 8489 section 6.1), without proof."""
+        other = Message(self.method, self.cls)
+        for attribute, value in self.attributes:
+            if attribute == XOR_PEER_ADDRESS:
+                peer = read_xor_address(value, self.transaction)
+                value = xor_address(peer, other.transaction)
+            other.add(attribute, value)
+        return other
+
     def get(self, attribute):
         return next((v for a, v in self.attributes if a == attribute), None)
 
@@ -192,6 +202,13 @@ class TurnClient:
         self.mapped = answer.address(XOR_MAPPED_ADDRESS)
         return self.relayed
 
+    def reserve(self):
+        """An allocation whose next port is kept; answers the RESERVATION-TOKEN."""
+        message = Message(ALLOCATE, REQUEST).add(REQUESTED_TRANSPORT, bytes([17, 0, 0, 0]))
+        answer = self.authenticated(message.add(EVEN_PORT, bytes([0x80])))
+        self.relayed = answer.address(XOR_RELAYED_ADDRESS)
+        return answer.get(RESERVATION_TOKEN)
+
     def refresh(self, lifetime=600):
         message = Message(REFRESH, REQUEST).add(LIFETIME, struct.pack("!I", lifetime))
         return struct.unpack("!I", self.authenticated(message).get(LIFETIME))[0]
@@ -214,7 +231,7 @@ class TurnClient:
     def authenticated(self, message):
         """With the long-term credential (RFC 8489 section 9.2); asks for realm and nonce first."""
         for _ in range(3):
-            wanted = Message(message.method, message.cls, message.transaction, message.attributes)
+            wanted = message.anew()
             if self.key is not None:
                 wanted.add(USERNAME, self.username.encode())
                 wanted.add(REALM, self.realm).add(NONCE, self.nonce)

@@ -123,6 +123,60 @@ TEST(TcpListener, WithoutEvenASpareItRestsInsteadOfSpinning) {
   EXPECT_TRUE(turn_until(server.loop, [&] { return server.accepted.size() == 1; }));
 }
 
+// One connection finds no descriptor, and the one that the spare makes free is taken by another
+// thread before the spare can be had again.
+class Robbed : public Syscalls {
+ public:
+  int accept4(int fd, sockaddr* address, socklen_t* length, int flags) override {
+    if (!std::exchange(short_once, true)) {
+      errno = EMFILE;
+      return -1;
+    }
+    return Syscalls::accept4(fd, address, length, flags);
+  }
+  int socket(int domain, int type, int protocol) override {
+    if (domain == AF_UNIX && robbed > 0 && short_once) {
+      --robbed;
+      errno = EMFILE;
+      return -1;
+    }
+    return Syscalls::socket(domain, type, protocol);
+  }
+  bool short_once = false;
+  int robbed = 2;
+};
+
+TEST(TcpListener, TheSpareDescriptorComesBackWithoutAnotherShortage) {
+  Robbed robbed;
+  const SyscallsScope scope(robbed);
+  Accepting server;
+  ASSERT_TRUE(server.listener->has_spare());
+  const Descriptor client = connect_to(server.listener->local());
+  ASSERT_TRUE(turn_until(server.loop, [&] { return !server.listener->has_spare(); }));
+  EXPECT_TRUE(turn_until(server.loop, [&] { return server.listener->has_spare(); }));
+  EXPECT_EQ(robbed.robbed, 0);
+}
+
+class Forbidden : public Syscalls {
+ public:
+  int accept4(int, sockaddr*, socklen_t*, int) override {
+    ++accepts;
+    errno = EPERM;
+    return -1;
+  }
+  int accepts = 0;
+};
+
+TEST(TcpListener, RestsWhenItMayNotAcceptWhatStaysInTheQueue) {
+  Forbidden forbidden;
+  const SyscallsScope scope(forbidden);
+  Accepting server;
+  const Descriptor client = connect_to(server.listener->local());
+  ASSERT_TRUE(turn_until(server.loop, [&] { return forbidden.accepts > 0; }));
+  for (int i = 0; i < 50; ++i) server.loop.run_once();
+  EXPECT_LE(forbidden.accepts, 3);
+}
+
 class AbortedOnce : public Syscalls {
  public:
   int accept4(int fd, sockaddr* address, socklen_t* length, int flags) override {

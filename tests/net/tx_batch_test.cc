@@ -29,6 +29,11 @@ bool is_segmented(const msghdr& message) {
 // Counts what is sent and fails what it is told to fail.
 class Sends : public Syscalls {
  public:
+  int socket(int domain, int type, int protocol) override {
+    if (!no_sockets) return Syscalls::socket(domain, type, protocol);
+    errno = EMFILE;
+    return -1;
+  }
   ssize_t sendmsg(int fd, const msghdr* message, int flags) override {
     ++calls;
     if (const int error = refuse(*message)) {
@@ -64,6 +69,7 @@ class Sends : public Syscalls {
     }
     return static_cast<int>(count);
   }
+  bool no_sockets = false;
   int calls = 0;
   int messages = 0;
   std::function<int(const msghdr&)> refuse = [](const msghdr&) { return 0; };
@@ -466,6 +472,27 @@ TEST(TxBatch, SegmentationIsGivenUpWhenTheProbeFailsToo) {
   batch.flush();
   EXPECT_EQ(drain(theirs), sent);
   EXPECT_EQ(sends.calls, calls + 1);  // one sendmmsg, nothing was tried in vain
+}
+
+// A shortage tells nothing of what the kernel can do.
+TEST(TxBatch, SegmentationIsNotGivenUpForAProbeThatCouldNotBeMade) {
+  for (const bool without_descriptor : {false, true}) {
+    TxBatch batch(Segmentation::kProbe);
+    if (!batch.segmentation_in_use()) GTEST_SKIP() << kNoSegmentation;
+    UdpSocket ours, theirs;
+    const auto sent = equal_datagrams(30, 1000);
+    Sends sends;
+    const SyscallsScope scope(sends);
+    sends.no_sockets = without_descriptor;
+    sends.refuse = [](const msghdr& message) {
+      if (!is_segmented(message)) return 0;
+      return message.msg_iov[0].iov_len > 100 ? EMSGSIZE : ENOBUFS;
+    };
+    push_each(batch, ours.fd(), theirs.local(), sent);
+    batch.flush();
+    EXPECT_EQ(drain(theirs), sent);
+    EXPECT_TRUE(batch.segmentation_in_use());
+  }
 }
 
 TEST(TxBatch, AKernelWithoutSegmentationIsNoticedAtStart) {

@@ -62,6 +62,18 @@ TEST(CtlTables, HaveARowForEachAllocation) {
   EXPECT_THAT(text, Not(HasSubstr("more")));
 }
 
+TEST(CtlTables, AnAuditSaysWhatIsWrongOrThatNothingIs) {
+  EXPECT_EQ(read({"audit"}).target, "/admin/v1/audit");
+  const std::string well = ctl_table("audit", R"({"findings":[],"more":0,"allocations":3})");
+  EXPECT_THAT(well, HasSubstr("allocations  3\n"));
+  EXPECT_THAT(well, HasSubstr("nothing is wrong"));
+  const std::string ill = ctl_table(
+      "audit", R"({"findings":["quota of a\u001b: 2 counted, 1 there"],"more":7,"allocations":3})");
+  EXPECT_THAT(ill, HasSubstr("WRONG: quota of a?: 2 counted, 1 there\n"));
+  EXPECT_THAT(ill, HasSubstr("and 7 more"));
+  EXPECT_THAT(ill, Not(HasSubstr("nothing is wrong")));
+}
+
 TEST(CtlTables, NamesCannotWriteToTheTerminal) {
   const std::string text = ctl_table(
       "rooms",
