@@ -18,7 +18,8 @@ import unittest
 
 from faults import FILE, TCP, UDP, Faults
 from server import BINARY, Server, free_port
-from turnclient import Refused, TurnClient, rest_credentials
+from test_dtls import DtlsPipe
+from turnclient import BINDING, REQUEST, Message, Refused, TurnClient, rest_credentials
 from websocket import Closed, WebSocket
 
 SECONDS = 20
@@ -221,10 +222,8 @@ class Sends(Faulty):
 class Datagrams(Faulty):
     def test_dtls(self):
         """The handshake, and a request after it, survive sends that fail."""
-        from test_dtls import DtlsPipe
-        from turnclient import BINDING, REQUEST, Message
         self.start("--dtls", tls=True)
-        for error in SEND_ERRORS:
+        for error in ("ENOBUFS", "EAGAIN", "EPERM"):  # OpenSSL's client waits a second each time
             with self.subTest(error), contextlib.ExitStack() as rules:
                 for call in ("sendto", "sendmsg", "sendmmsg"):
                     rules.enter_context(self.faults.failing(
@@ -486,19 +485,19 @@ class Links(Faulty):
         peer = self.peer()
         with BadLink(self.server.address) as link:
             clients = []
-            for _ in range(8):
+            for _ in range(5):
                 client = TurnClient(link.address, username="alice", password="secret",
                                     timeout=SECONDS)
                 self.addCleanup(client.close)
                 client.allocate()
                 client.bind_channel(peer.getsockname())
                 clients.append(client)
-            self.audit(allocations=8, quota=8, channels=8)
+            self.audit(allocations=5, quota=5, channels=5)
             for client in clients:
                 client.refresh()
                 # Media is not sent again by anybody: some of it arrives.
                 self.comes_to_be(lambda one=client: self.heard(one, peer))
-            self.audit(allocations=8, quota=8)
+            self.audit(allocations=5, quota=5)
             for client in clients:
                 # An answer may be lost, and then there is nothing to refresh: 437 (RFC 8656 7.2).
                 with contextlib.suppress(Refused):
