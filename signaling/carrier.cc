@@ -280,6 +280,23 @@ std::size_t Carrier::Core::websocket_count() {
   return count;
 }
 
+// Held requests, streams and WebSockets whose endpoint pings by itself last as long as it likes.
+bool Carrier::Core::needs_deadline(const Connection& connection) {
+  switch (connection.phase) {
+    case Connection::Phase::kReading:
+    case Connection::Phase::kLingering:
+      return true;
+    case Connection::Phase::kAnswering:
+      return connection.exchange != nullptr && connection.exchange->stage == Exchange::Stage::kFile;
+    case Connection::Phase::kWebSocket:
+      return connection.endpoint != nullptr &&
+             connection.endpoint->keep_alive() == Endpoint::KeepAlive::kPings;
+    case Connection::Phase::kStreaming:
+      break;
+  }
+  return false;
+}
+
 void Carrier::Core::audit(Findings& findings) {
   PerSource per_source;
   std::size_t queued = 0, unfinished = 0;
@@ -287,7 +304,7 @@ void Carrier::Core::audit(Findings& findings) {
     ++per_source[connection.counts_for];
     queued += connection.share();
     unfinished += connection.unfinished;
-    if (!connection.timer.armed() && !connection.doomed) {
+    if (needs_deadline(connection) && !connection.timer.armed() && !connection.doomed) {
       findings.add("the connection with " + connection.remote.to_string() + " has no deadline");
     }
     const bool talks = connection.phase == Connection::Phase::kWebSocket;

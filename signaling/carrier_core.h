@@ -120,6 +120,7 @@ class Carrier::Core {
   void settle();
   bool is_full(const IpAddress& source) const;
   void uncount(const Connection& connection);
+  static bool needs_deadline(const Connection& connection);
   void count_for(Connection& connection, const IpAddress& source);
   void recount(Connection& connection);
   void write(ConnectionHandle handle, Connection& connection, ByteView bytes);

@@ -120,6 +120,20 @@ TEST_F(HubAudit, FindsBytesThatAreCountedAndNotKept) {
   EXPECT_THAT(found(), ElementsAre("bytes kept for members to come back: 7 counted, 0 there"));
 }
 
+TEST(SignalingAudit, AsksNoDeadlineOfThoseWhomEndpointsKeep) {
+  World world;
+  Tab native(world);
+  native.join("demo");
+  for (const char* path : {"/socket.io/?EIO=4&transport=websocket", "/anything"}) {
+    std::string upgrade = std::string(kUpgrade) + "\r\n";
+    upgrade.replace(upgrade.find("/ws"), 3, path);
+    world.send(world.connect(), upgrade);
+  }
+  EXPECT_THAT(world.service.examine().sentences(), IsEmpty());
+  world.pass(seconds(20));
+  EXPECT_THAT(world.service.examine().sentences(), IsEmpty());
+}
+
 TEST(SignalingAudit, FindsNothingInAServiceAtWorkAndMiscountsInABrokenOne) {
   World world;
   const auto found = [&] { return world.service.examine().sentences(); };
