@@ -37,7 +37,7 @@ std::optional<AuditReport> Runtime::audit(std::size_t callers) {
   if (!accounts) return std::nullopt;
   AuditReport report;
   report.standstill = Duration(static_cast<std::int64_t>(uv_hrtime() - before));
-  report.findings = judge(*shared, *accounts);
+  report.findings = server::judge(*shared, *accounts);
   for (const WorkerAccount& account : *accounts) {
     add(report.counts, account.relay.counts);
     report.connections += account.connections;
