@@ -71,8 +71,9 @@ class Message:
         other = Message(self.method, self.cls)
         for attribute, value in self.attributes:
             if attribute == XOR_PEER_ADDRESS:
-                peer = read_xor_address(value, self.transaction)
-                value = xor_address(peer, other.transaction)
+                # The part of an IPv6 address that the transaction masks; faults stay as they are.
+                value = value[:8] + bytes(a ^ b ^ c for a, b, c in zip(
+                    value[8:20], self.transaction, other.transaction)) + value[20:]
             other.add(attribute, value)
         return other
 

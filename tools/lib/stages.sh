@@ -177,15 +177,17 @@ stage_command_line() {
 
 interop_module() { interop_tests "interop-$1" "$1"; }
 
-# Module beside module: they wait far more than they work.
+# Module beside module: they wait far more than they work. The longest is first, or the end would
+# wait for it alone.
 stage_interop() {
+  local longest=test_turnutils
   local -a modules
   release_binary
   build_preset release turnpike-call turnpike-load turnpike-signal-load floor_recvmmsg floor_gso \
     flooder
   mapfile -t modules < <(find tests/interop -name "test_*.py" -printf "%f\n" | sed "s/\.py$//" |
-    grep -vx test_command_line | sort)
-  side_by_side interop_module "${modules[@]}"
+    grep -vx -e test_command_line -e "$longest" | sort)
+  side_by_side interop_module "$longest" "${modules[@]}"
 }
 
 stage_conformance() {
