@@ -64,7 +64,7 @@ class HubLoop final : private signaling::Outlet {
   // For an audit, the loop's thread: connections, those included that are on their way here and
   // those that are being said goodbye to; files that may be open.
   std::size_t connections() { return visitors_.size() + leaving_.size() + mailbox_.size(); }
-  std::size_t open_files() const { return reads_; }
+  std::size_t open_files() const { return reads_ + challenge_reads_; }
   void audit(Findings& findings) const;
 
  private:
