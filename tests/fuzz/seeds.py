@@ -475,7 +475,30 @@ def channel_messages():
         yield f"open_{kind}", head + b"chatv1"
 
 
-TARGETS = {"sdp": descriptions, "rtp_and_rtcp": rtp_and_rtcp_packets, "dcep": channel_messages,
+def echo_steps(*steps):
+    return b"".join(struct.pack("!BBH", ord(operation), number, len(content)) + content
+                    for operation, number, content in steps)
+
+
+def echo_stories():
+    candidate = b'{"candidate":{"candidate":"candidate:1 1 udp 1 203.0.113.9 4000 typ host"}}'
+    yield "connects", echo_steps(
+        ("J", 0, b""), ("O", 0, b""), ("M", 0, candidate), ("C", 0, b""), ("T", 1, b""),
+        ("D", 0, client_hello()), ("D", 0, b"\x80\x6f" + bytes(30)), ("T", 8, b""), ("O", 0, b""),
+        ("C", 6, b"\x80\x29" + bytes(8)), ("G", 0, b""))
+    everybody = [[(operation, i, b"") for i in range(6)] for operation in "JOC"]
+    yield "crowd", echo_steps(*sum(everybody, []), ("T", 200, b""), ("J", 0, b""))
+    yield "words", echo_steps(
+        ("J", 1, b""), ("M", 1, b'{"description":{"type":"offer","sdp":"v=0"}}'),
+        ("M", 1, b'{"description":{"type":"answer","sdp":""}}'), ("M", 1, b'{"candidate":{}}'),
+        ("M", 1, b'{"candidate":{"candidate":"candidate:?"}}'), ("M", 1, b"[1]"), ("M", 1, b"{}"))
+    yield "strangers", echo_steps(("D", 0, stun(0x0001, attribute(0x0006, b"who:abcd"))),
+                                  ("D", 1, client_hello()), ("D", 2, b"\x80" + bytes(20)),
+                                  ("D", 3, b""), ("T", 4, b""))
+
+
+TARGETS = {"sdp": descriptions, "echo_endpoint": echo_stories,
+           "rtp_and_rtcp": rtp_and_rtcp_packets, "dcep": channel_messages,
            "stun_message": stun_messages, "dtls_listener": dtls_datagrams,
            "proxy_header": proxy_headers, "stream_framer": streams, "http_head": http_heads,
            "http_response": http_responses, "websocket_frames": websocket_frames,
