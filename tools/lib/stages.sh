@@ -128,7 +128,7 @@ stage_dev() {
 # their settings by value.
 cppcheck_own_sources() {
   mkdir -p build/cppcheck
-  cppcheck -j "$(nproc)" --project=build/dev/compile_commands.json -i tests -i bench \
+  cppcheck -j "$(nproc)" --project=build/dev/compile_commands.json -i tests -i bench -i build \
     --cppcheck-build-dir=build/cppcheck --enable=warning,performance,portability --inline-suppr \
     --suppress=passedByValue --suppress=internalAstError:ice/media/dtls.cc \
     --suppress=mismatchingContainerIterator:server/hook_cache.cc \
