@@ -154,8 +154,9 @@ Runtime::Runtime(const Plan& plan, BoundAddresses bound, Folders folders,
       history_(plan.workers),
       stats_pass_(plan.config.metrics_token, random_),
       run_(random_.token(6)),
-      sampler_(main_loop_, history_,
-               [this](MonoTime now) { return take_sample(metrics_sources(), clocks_.busy(now)); }) {
+      sampler_(main_loop_, history_, [this](MonoTime now, Sample& sample) {
+        take_sample(metrics_sources(), clocks_.busy(now), sample);
+      }) {
   echo_ = EchoDoor::open({plan_, main_loop_, relays_, random_});
   signaling::Settings settings = signaling_settings(plan_, bound_);
   if (echo_) {

@@ -31,25 +31,25 @@ void WorkerClocks::watch_this_thread() {
   threads_.push_back({clock});
 }
 
-std::vector<std::uint32_t> WorkerClocks::busy(MonoTime now) {
+const std::vector<std::uint32_t>& WorkerClocks::busy(MonoTime now) {
   const Duration passed = now - std::exchange(last_, now);
-  std::vector<std::uint32_t> shares;
+  shares_.clear();
   for (Thread& thread : threads_) {
     const Duration used = used_by(thread.clock);
     const Duration since = used - std::exchange(thread.used, used);
     const bool known = passed > Duration(0) && since >= Duration(0);
     const auto share = known ? std::min<Duration::rep>(since.count() * 1000 / passed.count(), 1000)
                              : Duration::rep{0};
-    shares.push_back(static_cast<std::uint32_t>(share));
+    shares_.push_back(static_cast<std::uint32_t>(share));
   }
-  return shares;
+  return shares_;
 }
 
-Sample take_sample(const MetricsSources& sources, const std::vector<std::uint32_t>& busy) {
+void take_sample(const MetricsSources& sources, const std::vector<std::uint32_t>& busy,
+                 Sample& sample) {
   using turn::Statistics;
   const Workers& workers = sources.workers;
   const auto audit = sources.service.audit();
-  Sample sample;
   sample.rooms = audit.rooms;
   sample.members = audit.members;
   sample.connections = audit.connections;
@@ -61,15 +61,16 @@ Sample take_sample(const MetricsSources& sources, const std::vector<std::uint32_
   sample.throttled = relayed(workers, &Statistics::replies_throttled);
   sample.drops = relay_drops(workers);
   sample.auth_failures = auth_failures(workers);
+  sample.allocations = 0;
+  sample.workers.clear();
   for (std::size_t i = 0; i < workers.size(); ++i) {
     const std::uint64_t live = workers[i]->relay_statistics().allocations.read();
     sample.allocations += live;
     sample.workers.push_back({i < busy.size() ? busy[i] : 0, static_cast<std::uint32_t>(live)});
   }
-  return sample;
 }
 
-Sampler::Sampler(net::Loop& loop, History& history, std::function<Sample(MonoTime now)> take)
+Sampler::Sampler(net::Loop& loop, History& history, Take take)
     : loop_(loop), history_(history), take_(std::move(take)), timer_(loop, [this] { sample(); }) {}
 
 void Sampler::start() {
@@ -80,7 +81,8 @@ void Sampler::start() {
 void Sampler::sample() {
   const MonoTime now = loop_.tick().mono;
   const Duration since_1970 = started_.wall.since_epoch + (now - started_.mono);
-  history_.add(std::chrono::duration_cast<milliseconds>(since_1970), take_(now));
+  take_(now, sample_);
+  history_.add(std::chrono::duration_cast<milliseconds>(since_1970), sample_);
   timer_.arm(now + History::kInterval);
 }
 

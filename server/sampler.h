@@ -1,5 +1,6 @@
 // Sampler: writes a row of the History every five seconds, from the same counters that /metrics
-// reads: no worker is asked, so nothing of it is on the relay's path. Lives on the main loop.
+// reads: no worker is asked, so nothing of it is on the relay's path. Lives on the main loop, which
+// relays where there is one worker, so a row needs no memory that the first one did not have.
 #pragma once
 
 #include <ctime>
@@ -20,8 +21,9 @@ class WorkerClocks {
   // One for each worker, in order. The thread runs.
   void watch(std::thread& thread);
   void watch_this_thread();
-  // How busy each was since the last call, in thousandths of the time that has passed since.
-  std::vector<std::uint32_t> busy(MonoTime now);
+  // How busy each was since the last call, in thousandths of the time that has passed since. Good
+  // until the next call.
+  const std::vector<std::uint32_t>& busy(MonoTime now);
 
  private:
   struct Thread {
@@ -29,15 +31,20 @@ class WorkerClocks {
     Duration used{0};
   };
   std::vector<Thread> threads_;
+  std::vector<std::uint32_t> shares_;
   MonoTime last_;
 };
 
 // `busy` of as many workers as there are.
-Sample take_sample(const MetricsSources& sources, const std::vector<std::uint32_t>& busy);
+void take_sample(const MetricsSources& sources, const std::vector<std::uint32_t>& busy,
+                 Sample& sample);
 
 class Sampler {
  public:
-  Sampler(net::Loop& loop, History& history, std::function<Sample(MonoTime now)> take);
+  // Fills all of the sample, which it had in its hands before.
+  using Take = std::function<void(MonoTime now, Sample& sample)>;
+
+  Sampler(net::Loop& loop, History& history, Take take);
   void start();  // the first row at once
 
  private:
@@ -45,7 +52,8 @@ class Sampler {
 
   net::Loop& loop_;
   History& history_;
-  const std::function<Sample(MonoTime now)> take_;
+  const Take take_;
+  Sample sample_;
   Tick started_;
   net::LoopTimer timer_;
 };
