@@ -1,5 +1,6 @@
 """A copy of this machine to install packages in, which leaves no trace: an overlay over its root,
-in a mount and a network namespace of its own. Needs root.
+in a mount and a network namespace of its own. Needs root. Turnpike was never there, whatever the
+real machine has of it.
 """
 
 import os
@@ -37,6 +38,14 @@ exec cat
 """
 
 
+# What tools/up or a package has put on the real machine.
+FORGET = """
+userdel turnpike 2>/dev/null || :
+dpkg --purge turnpike >/dev/null 2>&1 || :
+rm -rf /etc/turnpike /var/lib/turnpike /var/lib/private/turnpike /var/log/turnpike
+"""
+
+
 class Machine:
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="turnpike-machine-")
@@ -50,6 +59,7 @@ class Machine:
         (self.inside,) = self.children(self.holder.pid)
         self.run("mv /usr/bin/systemctl /usr/bin/real-systemctl; rm -f /usr/sbin/policy-rc.d;"
                  "cat >/usr/bin/systemctl; chmod 755 /usr/bin/systemctl", given=SYSTEMCTL)
+        self.run(FORGET)
         return self
 
     @staticmethod

@@ -41,9 +41,11 @@ is_stage() {
 
 stage_function() { printf 'stage_%s\n' "${1//-/_}"; }
 
+# The lines around a failure say why: GoogleTest's before it, Python's and node's after it.
 failure_excerpt() {
-  if grep -qE '^(FAIL|ERROR):|^\[  FAILED  \]|error:|not ok |✖' "$1"; then
-    grep -nE '^(FAIL|ERROR):|^\[  FAILED  \]|error:|not ok |✖' "$1" | head -n 20
+  local failures='^(FAIL|ERROR):|^\[  FAILED  \]|error:|not ok |✖'
+  if grep -qE "$failures" "$1"; then
+    grep -nE -B 4 -A 14 "$failures" "$1" | head -n 80
     printf '...\n'
   fi
   tail -n 25 "$1"
