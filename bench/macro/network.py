@@ -2,13 +2,15 @@
 veth pair, or loopback where the right to make them is missing.
 
 The namespaces have addresses of the network that is set aside for benchmarks (RFC 2544 appendix
-C.2.2), no way out, and end with the comparison."""
+C.2.2), no way out, and end with the comparison, also with one that is terminated."""
 
 import contextlib
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
+import sys
 
 CLONE_NEWNET = 0x40000000
 
@@ -58,6 +60,7 @@ class Namespaces(Loopback):
         self.server, self.load = (f"turnpike-{os.getpid()}-{end}" for end in ("server", "load"))
 
     def __enter__(self):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that __exit__ runs
         try:
             self.make()
         except BaseException:
