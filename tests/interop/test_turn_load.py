@@ -310,6 +310,19 @@ class Compare(unittest.TestCase):
         self.assertAlmostEqual(rows["coturn"]["to_coturn"], 1.0)
         self.assertIn("160 B, 100 allocations", picture)
         self.assertRegex(done.stdout, r"turnpike +\d+\.\d+")
+        self.rounds_measured_apart_are_put_together(document)
+
+    def rounds_measured_apart_are_put_together(self, document):
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [os.path.join(folder, name) for name in ("1.json", "2.json")]
+            for path in paths:
+                with open(path, "w", encoding="utf-8") as file:
+                    json.dump(document, file)
+            _, together, _ = self.compare("--merge", *paths)
+        self.assertEqual((document["rounds"], together["rounds"]), (1, 2))
+        for name, row in document["cells"]["160x100"]["results"].items():
+            self.assertEqual(together["cells"]["160x100"]["results"][name]["median"],
+                             row["median"])
 
 
 class Ratios(unittest.TestCase):
