@@ -8,6 +8,7 @@
 #include "stun/classify.h"
 #include "stun/integrity.h"
 #include "stun/message.h"
+#include "tests/fuzz/findings.h"
 
 namespace turnpike::fuzz {
 
@@ -89,8 +90,10 @@ void RelayScript::play() {
   CHECK(reserved_.empty());
   CHECK(charged_.empty());
   CHECK(live_ == 0);
-  const auto audit = server_->audit();
-  CHECK(audit.allocations == 0 && audit.permissions == 0 && audit.channels == 0);
+  const auto left = server_->examine();
+  expect_none(left.findings);
+  CHECK(left.held.empty() && left.promised.empty());
+  CHECK(left.counts.allocations == 0 && left.counts.permissions == 0 && left.counts.channels == 0);
 }
 
 void RelayScript::step() {
@@ -239,7 +242,10 @@ void RelayScript::deliver_looped() {
 }
 
 void RelayScript::check() {
-  const auto audit = server_->audit();
+  const auto examination = server_->examine();
+  expect_none(examination.findings);
+  compare(examination);
+  const auto& audit = examination.counts;
   CHECK(audit.allocations <= relays_.size() && relays_.size() <= 2 * audit.allocations);
   CHECK(reserved_.size() <= audit.reservations);
   CHECK(audit.allocations + reserved_.size() == charged_.size());
@@ -248,6 +254,35 @@ void RelayScript::check() {
   CHECK(audit.channels <= audit.allocations * turn::kMaxChannelsPerAllocation);
   CHECK(audit.allocations > 0 || (audit.permissions == 0 && audit.channels == 0));
   CHECK(audit.allocations == 0 || server_->next_deadline() != MonoTime::never());
+}
+
+// What the server says it holds outside, and what it was given.
+void RelayScript::compare(const turn::Server::Examination& examination) const {
+  std::size_t relays = 0;
+  auto charged = charged_;
+  const auto discharge = [&charged](const turn::QuotaSubject& subject) {
+    const auto found =
+        std::find(charged.begin(), charged.end(),
+                  std::pair<const std::string, IpAddress>(subject.name, subject.client));
+    CHECK(found != charged.end());
+    charged.erase(found);
+  };
+  for (const auto& holding : examination.held) {
+    discharge(holding.charged);
+    CHECK(!holding.paths.empty());
+    for (const turn::Relay& relay : holding.relays) {
+      const auto open = relays_.find(relay.handle.value);
+      CHECK(open != relays_.end() && open->second.address == relay.address);
+      ++relays;
+    }
+  }
+  CHECK(relays == relays_.size());
+  const auto& promised = examination.promised;
+  for (const auto& [token, reserved] : reserved_) {
+    CHECK(std::find(promised.begin(), promised.end(), token) != promised.end());
+    discharge(reserved.second);
+  }
+  CHECK(charged.empty());
 }
 
 const turn::Path& RelayScript::pick_client() { return clients_[script_.u8() % kClients]; }

@@ -1,7 +1,7 @@
 // RelayScript: plays a fuzz input as a story with turn::Server: clients that know the password or
 // do not, peers, time, garbage. It is the server's sink, its quota and its table of live relays,
-// and counts what the server holds; a count that does not come out is a bug and aborts. Single
-// thread.
+// and counts what the server holds; a count that does not come out, or a finding of the server's
+// own audit, which is asked for after every step, is a bug and aborts. Single thread.
 #pragma once
 
 #include <array>
@@ -47,6 +47,7 @@ class RelayScript : private turn::Sink, private turn::Quota, private turn::LiveR
   void let_time_pass();
   void deliver_looped();
   void check();
+  void compare(const turn::Server::Examination& examination) const;
 
   const turn::Path& pick_client();
   Address pick_peer();

@@ -361,6 +361,68 @@ def dialect_conversations():
         yield name + "_token", bytes([mood + 4]) + script
 
 
+# Verbs of tests/fuzz/signaling_service.cc. The first byte chooses the settings.
+def service_step(verb, client, content=b"", number=None):
+    return bytes([verb, client, len(content) if number is None else number]) + content
+
+
+def service_stories():
+    raw, upgrade, say, any_frame, hang_up, time, slow, file, kick, operate, connect = \
+        0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11
+
+    def enter(client, more=b""):
+        return service_step(upgrade, client, b"ws") + \
+            service_step(say, client, b'{"type":"join","room":"a","name":"n"' + more + b"}")
+
+    def resume(client, whose, received=b"1"):
+        return service_step(upgrade, client, b"ws") + service_step(
+            say, client, b'{"type":"resume","session":"\1%c","received":%s}' % (whose, received))
+    two = enter(0) + enter(1)
+    invited = enter(0, b',"invitation":"\3"') + enter(1, b',"token":"open"')
+    talk = service_step(say, 0, b'{"type":"send","data":{"candidate":1}}')
+    aside = service_step(say, 1, b'{"type":"send","to":"\2\0","data":[]}')
+    leave = service_step(say, 1, b'{"type":"leave"}')
+    for mood in (0, 1, 4):
+        start = bytes([mood])
+        yield f"talk_{mood}", start + two + talk + aside + leave + talk
+        yield f"invited_{mood}", start + invited + service_step(say, 0, b'{"type":"ice"}') + leave
+        yield f"resume_{mood}", start + invited + service_step(hang_up, 0) + talk + aside + \
+            service_step(time, 0, number=200) + resume(2, 0) + aside + resume(3, 0)
+        yield f"lost_{mood}", start + two + service_step(hang_up, 0) + aside + \
+            service_step(time, 0, number=255) * 3 + resume(0, 0)
+    yield "kick", b"\1" + two + service_step(kick, 0) + service_step(time, 0, number=9) + aside
+    yield "drain", b"\1" + two + service_step(operate, 0, number=255) + \
+        service_step(time, 0, number=250) + service_step(hang_up, 0) + resume(0, 0) + enter(2)
+    yield "renew", b"\0" + two + service_step(operate, 0, number=254) + aside
+    yield "slow", b"\1" + two + service_step(slow, 0) + aside * 8 + service_step(slow, 0) + talk
+    yield "pings", b"\0" + two + service_step(time, 0, number=250) + \
+        service_step(any_frame, 0, b"\x8a12345678") + service_step(any_frame, 1, b"\x89x") + \
+        service_step(any_frame, 0, b"\x88\3\xe8")
+    yield "fragments", b"\0" + two + service_step(any_frame, 0, b'\1{"type":') + \
+        service_step(any_frame, 0, b'\x80"ping"}')
+    host = b" HTTP/1.1\r\nHost: t:3478\r\n"
+    yield "pages", b"\2" + b"".join(
+        service_step(raw, i, b"GET " + path + host + b"\r\n") for i, path in enumerate(
+            (b"/", b"/call/a", b"/file", b"/healthz", b"/config.json", b"/nothing"))) + \
+        service_step(file, 2, number=0)
+    yield "challenge", b"\x22" + service_step(
+        raw, 0, b"GET /.well-known/acme-challenge/abc" + host + b"\r\n") + \
+        service_step(file, 0, number=0) + service_step(raw, 0, b"GET /a" + host + b"\r\nGET")
+    yield "api", b"\0" + service_step(raw, 0, b"POST /api/ice" + host +
+                                      b"Authorization: Bearer key\r\nContent-Length: 2\r\n\r\n{}")
+    yield "proxy", b"\x08" + service_step(connect, 0, number=1) + service_step(
+        raw, 0, b"GET /healthz" + host + b"X-Forwarded-For: 8.8.8.8\r\n\r\n") + enter(0)
+    yield "polling", b"\0" + service_step(
+        raw, 0, b"GET /socket.io/?EIO=4&transport=polling" + host + b"\r\n") + \
+        service_step(time, 0, number=200)
+    for path in (b"socket.io/?EIO=4&transport=websocket", b"peerjs?key=peerjs&id=a&token=t",
+                 b"y-webrtc", b"v3/websocket", b"room"):
+        name = path.split(b"?")[0].decode().strip("/").replace("/", "_").replace(".", "_")
+        yield "dialect_" + name, b"\0" + service_step(upgrade, 0, path) + \
+            service_step(upgrade, 1, path) + service_step(say, 0, b"40") + \
+            service_step(say, 1, b'{"type":"subscribe","topics":["a"]}') + service_step(hang_up, 0)
+
+
 # --- DTLS and PROXY headers
 
 def dtls_record(kind, body, epoch=0, sequence=0):
@@ -504,7 +566,8 @@ TARGETS = {"sdp": descriptions, "echo_endpoint": echo_stories,
            "http_response": http_responses, "websocket_frames": websocket_frames,
            "turn_server": stories, "engineio_payload": engineio_payloads,
            "engineio_session": engineio_sessions, "socketio_packet": socketio_packets,
-           "dialect_sockets": dialect_conversations, "room_tokens": room_tokens}
+           "dialect_sockets": dialect_conversations, "room_tokens": room_tokens,
+           "signaling_service": service_stories}
 
 
 def main():
