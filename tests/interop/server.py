@@ -18,6 +18,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("TURNPIKE_BINARY", os.path.join(ROOT, "build/release/turnpike"))
 
+# Whether it has sanitizers: it is slower then, and keeps what was freed for a while.
+SANITIZED = bool(os.environ.get("SANITIZED"))
+
 START_SECONDS = 20
 STOP_SECONDS = 10
 EXIT_CANNOT_LISTEN = 3

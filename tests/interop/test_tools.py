@@ -161,8 +161,9 @@ class CommandLines(unittest.TestCase):
     def test_every_stage_is_explained(self):
         words = run("tools/test", "--help").stdout
         with open(os.path.join(ROOT, "tools/lib/stages.sh"), encoding="utf-8") as file:
-            stages = re.search(r"(?ms)^all_stages=\((.*?)\)", file.read()).group(1).split()
-        for stage in stages:
+            lists = re.findall(r"(?ms)^(?:all|more)_stages=\((.*?)\)", file.read())
+        self.assertEqual(len(lists), 2)
+        for stage in " ".join(lists).split():
             self.assertRegex(words, rf"(?m)^  {stage} +\w")
 
 

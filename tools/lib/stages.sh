@@ -14,6 +14,8 @@ ctest_runner=()
 
 all_stages=(tidy dev lint tsan release zero-alloc command-line interop conformance package npm
   fuzz browser)
+# What only --all adds.
+more_stages=(sanitized)
 
 stage_help() {
   cat <<'TXT'
@@ -30,12 +32,15 @@ stage_help() {
   npm           conversations of the real npm clients: Socket.IO 1 to 4, ScaleDrone, PeerJS, ws
   fuzz          every fuzz target for ten seconds
   browser       Chromium and Firefox in calls over each transport, and the tutorials' conversations
+
+With --all, or by name:
+  sanitized     interop and conformance once more, on a binary with ASan, LeakSanitizer and UBSan
 TXT
 }
 
 is_stage() {
   local stage
-  for stage in "${all_stages[@]}"; do [ "$stage" != "$1" ] || return 0; done
+  for stage in "${all_stages[@]}" "${more_stages[@]}"; do [ "$stage" != "$1" ] || return 0; done
   return 1
 }
 
@@ -198,6 +203,46 @@ stage_conformance() {
   mapfile -t modules < <(find tests/conformance -name "test_*.py" -printf "%f\n" |
     sed "s/\.py$//" | sort)
   interop_tests conformance "${modules[@]}"
+}
+
+# Under sanitizers these say nothing that they do not say in other stages: they judge the release
+# binary's file, other programs, the documentation or our own tools.
+not_sanitized='test_bench_flood|test_bench_since|test_dashboards|test_docs|test_hardening'
+not_sanitized+='|test_recipes|test_signal_load|test_soak|test_threat_model|test_tools'
+not_sanitized+='|test_turn_load|test_checklist'
+
+# no_reports FOLDER: whether no sanitizer wrote anything there; prints what they did.
+no_reports() {
+  local report found=0
+  for report in "$1"/report.*; do
+    [ -e "$report" ] || continue
+    printf -- '-- %s\n' "$report"
+    head -n 60 "$report"
+    found=1
+  done
+  return "$found"
+}
+
+sanitized_module() { interop_tests "sanitized-$1" "$1"; }
+
+# The server of every test has the sanitizers, and looks for leaks when it ends; what is killed
+# cannot. Other programs are as users have them.
+stage_sanitized() {
+  local -a modules
+  local reports
+  build_preset dev turnpike
+  build_preset release turnpike-call
+  # A server that has dropped its privileges must be able to write there.
+  reports=$(mktemp -d)
+  chmod 1777 "$reports"
+  export TURNPIKE_BINARY=$PWD/build/dev/turnpike CALLER=$PWD/build/release/turnpike-call
+  export ASAN_OPTIONS="log_path=$reports/report:detect_leaks=1:exitcode=99:verify_asan_link_order=0"
+  export SANITIZED=1 UBSAN_OPTIONS="log_path=$reports/report:print_stacktrace=1"
+  mapfile -t modules < <(find tests/interop tests/conformance -name "test_*.py" -printf "%f\n" |
+    sed "s/\.py$//" | grep -vxE "$not_sanitized" | sort)
+  side_by_side sanitized_module "${modules[@]}"
+  check "no sanitizer has reported anything" no_reports "$reports"
+  rm -r "$reports"
 }
 
 stage_package() {
