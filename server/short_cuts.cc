@@ -1,5 +1,8 @@
 #include "server/short_cuts.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/check.h"
 
 namespace turnpike::server {
@@ -11,6 +14,15 @@ constexpr std::uint32_t kMaxDatagramV6 = 65527;
 
 bool is_a_datagram(const Address& to, const Run& run) {
   return run.size <= (to.ip.is_v4() ? kMaxDatagramV4 : kMaxDatagramV6);
+}
+
+// Takes an empty vector's memory down to twice of what is used, where it has four times of that.
+template <typename T>
+void fit(std::vector<T>& room, std::size_t most_used, std::size_t kept) {
+  if (room.capacity() <= kept || room.capacity() < 4 * most_used) return;
+  std::vector<T> smaller;
+  smaller.reserve(std::max(kept, 2 * most_used));
+  room = std::move(smaller);
 }
 
 }  // namespace
@@ -38,8 +50,15 @@ std::uint64_t Parcels::append(const Parcels& others) {
 }
 
 void Parcels::clear() {
+  most_runs_ = std::max(most_runs_, entries_.size());
+  most_bytes_ = std::max(most_bytes_, bytes_.size());
   entries_.clear();
   bytes_.clear();
+  if (++cleared_ < kPatience) return;
+  fit(entries_, most_runs_, kKeptRuns);
+  fit(bytes_, most_bytes_, kKeptBytes);
+  cleared_ = 0;
+  most_runs_ = most_bytes_ = 0;
 }
 
 Run Parcels::run_of(const Entry& entry) const {

@@ -26,11 +26,16 @@
 
 namespace turnpike::server {
 
-// Runs with the addresses they travel between, bounded. It keeps its memory when it is cleared.
+// Runs with the addresses they travel between, bounded. It keeps its memory when it is cleared, so
+// that steady traffic asks for none; what a burst has made of it goes when none like it has come
+// for a while, or every one of them would in the end be as large as the worst moment of the server.
 class Parcels {
  public:
   static constexpr std::size_t kMaxRuns = 4096;
   static constexpr std::size_t kMaxBytes = 1 << 20;
+  static constexpr std::size_t kKeptRuns = 256;  // whatever happens
+  static constexpr std::size_t kKeptBytes = 64 << 10;
+  static constexpr std::uint32_t kPatience = 1024;  // times it is cleared between two looks
 
   // Copies; false when there is no room.
   [[nodiscard]] bool add(const Address& from, const Address& to, const Run& run);
@@ -38,6 +43,8 @@ class Parcels {
   std::uint64_t append(const Parcels& others);
   bool empty() const { return entries_.empty(); }
   void clear();
+  // What it takes from the heap, full or empty.
+  std::size_t memory() const { return entries_.capacity() * sizeof(Entry) + bytes_.capacity(); }
   // f(from, to, run) in the order in which they were added; the runs borrow.
   template <typename F>
   void for_each(F&& f) const {
@@ -54,6 +61,9 @@ class Parcels {
 
   std::vector<Entry> entries_;
   std::vector<std::uint8_t> bytes_;
+  // Since the last look.
+  std::uint32_t cleared_ = 0;
+  std::size_t most_runs_ = 0, most_bytes_ = 0;
 };
 
 // Any thread posts, the owner takes.

@@ -2,32 +2,42 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
+#include "base/hash.h"
+
 namespace turnpike::turn {
 
 void Revocations::add(std::string_view name, WallTime until, WallTime now) {
-  while (!by_expiry_.empty() && by_expiry_.begin()->first <= now) forget_first();
+  while (!by_expiry_.empty() && by_expiry_.front().at <= now) forget_first();
   if (until <= now) return;
-  if (const auto found = until_.find(name); found != until_.end()) {
-    by_expiry_.erase({found->second, found->first});
+  const Key key = hash_bytes(as_bytes(name));
+  if (const auto found = until_.find(key); found != until_.end()) {
     found->second = std::max(found->second, until);
-    by_expiry_.emplace(found->second, found->first);
     return;
   }
-  if (until_.size() >= maximum_) forget_first();
-  const auto added = until_.emplace(name, until).first;
-  by_expiry_.emplace(until, added->first);
+  while (until_.size() >= maximum_) forget_first();
+  until_.emplace(key, until);
+  by_expiry_.push_back({until, key});
+  std::push_heap(by_expiry_.begin(), by_expiry_.end());
 }
 
 bool Revocations::contains(std::string_view name, WallTime now) const {
-  const auto found = until_.find(name);
+  const auto found = until_.find(hash_bytes(as_bytes(name)));
   return found != until_.end() && now < found->second;
 }
 
+// Unless it was given more time: then it waits for that.
 void Revocations::forget_first() {
-  const auto first = by_expiry_.begin();
-  const auto name = until_.find(first->second);
-  by_expiry_.erase(first);
-  until_.erase(name);
+  std::pop_heap(by_expiry_.begin(), by_expiry_.end());
+  Expiry& first = by_expiry_.back();
+  const auto found = until_.find(first.key);
+  if (found->second > first.at) {
+    first.at = found->second;
+    std::push_heap(by_expiry_.begin(), by_expiry_.end());
+    return;
+  }
+  until_.erase(found);
+  by_expiry_.pop_back();
 }
 
 }  // namespace turnpike::turn

@@ -28,6 +28,40 @@ std::vector<std::string> words_of(const Run& run) {
   return words;
 }
 
+void fill(Parcels& parcels, std::size_t runs, std::size_t bytes_each) {
+  const Bytes payload(bytes_each);
+  for (std::size_t i = 0; i < runs; ++i) {
+    ASSERT_TRUE(parcels.add(kAlice, kBob, Run::one(payload)));
+  }
+}
+
+TEST(Parcels, GiveBackWhatABurstMadeOfThem) {
+  Parcels parcels;
+  fill(parcels, 1000, 1000);
+  const std::size_t at_most = parcels.memory();
+  EXPECT_GE(at_most, 1'000'000u);
+  parcels.clear();
+  EXPECT_EQ(parcels.memory(), at_most) << "the next burst may follow at once";
+  for (std::uint32_t i = 0; i < 2 * Parcels::kPatience; ++i) {
+    fill(parcels, 3, 1000);
+    parcels.clear();
+  }
+  EXPECT_LT(parcels.memory(), at_most / 8);
+}
+
+TEST(Parcels, KeepTheirMemoryWhileItIsUsed) {
+  Parcels parcels;
+  fill(parcels, 300, 1000);
+  parcels.clear();
+  const std::size_t at_first = parcels.memory();
+  for (std::uint32_t i = 0; i < 3 * Parcels::kPatience; ++i) {
+    // Now and then as much as ever.
+    if (i % (Parcels::kPatience / 2) == 0) fill(parcels, 300, 1000);
+    parcels.clear();
+    ASSERT_EQ(parcels.memory(), at_first);
+  }
+}
+
 // Two workers: Alice and Bob are the first one's, Carol the other's.
 class TwoWorkers : public testing::Test {
  protected:

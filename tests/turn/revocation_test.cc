@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/turn/conversation.h"
+#include "tests/turn/counting_new.h"
 #include "turn/revocations.h"
 
 namespace turnpike::turn {
@@ -82,6 +83,38 @@ TEST(Revocations, ForgetWhatHasExpired) {
   EXPECT_EQ(list.size(), 11u);
   list.add("past", now, now + seconds(40));
   EXPECT_EQ(list.size(), 11u);
+}
+
+// More time than it had, both before it is looked at for its first time and when the list is full.
+TEST(Revocations, AreKeptForTheTimeTheyWereGivenLater) {
+  Revocations list(2);
+  const WallTime now{seconds(100)};
+  list.add("extended", now + seconds(10), now);
+  list.add("extended", now + seconds(60), now);
+  list.add("other", now + seconds(20), now);
+  list.add("third", now + seconds(30), now);  // "other" expires first, and makes room
+  EXPECT_TRUE(list.contains("extended", now + seconds(59)));
+  EXPECT_FALSE(list.contains("other", now));
+  list.add("fourth", now + seconds(90), now + seconds(40));
+  EXPECT_TRUE(list.contains("extended", now + seconds(59)));
+  EXPECT_EQ(list.size(), 2u);
+}
+
+// What stays for an hour between what comes and goes by the millisecond keeps the heap from being
+// given back, so names have no piece of it each.
+TEST(Revocations, TakeNoMemoryForEachName) {
+  constexpr int kNames = 20'000;
+  Revocations list(kMaxRevokedNames);
+  const WallTime now{seconds(100)};
+  std::string name = "m-a-name-that-does-not-fit-into-a-string-object-0000000";
+  const std::size_t before = allocations_made();
+  for (int i = 0; i < kNames; ++i) {
+    const std::string number = std::to_string(i);
+    name.replace(name.size() - number.size(), number.size(), number);
+    list.add(name, now + seconds(3600 + i % 7), now);
+  }
+  EXPECT_LT(allocations_made() - before, 100u);
+  EXPECT_EQ(list.size(), static_cast<std::size_t>(kNames));
 }
 
 }  // namespace
