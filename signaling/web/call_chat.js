@@ -3,6 +3,7 @@
 import { byId, cloneTemplate, setHidden } from "./dom.js";
 import { localise, say, translate } from "./i18n.js";
 import { byteSize } from "./numbers.js";
+import { Tape } from "./tape.js";
 
 const kLongestLog = 500;
 // Pictures that browsers show without running anything in them; up to this size nobody is asked.
@@ -128,40 +129,37 @@ function showProgress(card, own, transfers) {
 
 // The voice message that is being recorded.
 export class VoiceRecorder {
-  #recorder = null;
+  #tape = null;
   #track = null;
-  #chunks = [];
 
   static get supported() {
     return Boolean(window.MediaRecorder);
   }
 
   get running() {
-    return this.#recorder !== null;
+    return this.#tape !== null;
   }
 
+  // Throws what MediaRecorder throws when the browser cannot.
   start(track) {
     // A copy: one may speak a message with the microphone muted for the call.
-    this.#track = track.clone();
-    this.#track.enabled = true;
-    this.#chunks = [];
-    this.#recorder = new MediaRecorder(new MediaStream([this.#track]), { audioBitsPerSecond: 32_000 });
-    this.#recorder.addEventListener("dataavailable", ({ data }) => this.#chunks.push(data));
-    this.#recorder.start();
+    const copy = track.clone();
+    copy.enabled = true;
+    try {
+      this.#tape = new Tape(new MediaStream([copy]), { audioBitsPerSecond: 32_000 });
+      this.#track = copy;
+    } catch (error) {
+      copy.stop();
+      throw error;
+    }
   }
 
-  // Resolves with the Blob.
-  stop() {
-    const recorder = this.#recorder;
-    this.#recorder = null;
-    // Firefox forgets it with the stop.
-    const [type] = recorder.mimeType.split(";");
-    return new Promise((done) => {
-      recorder.addEventListener("stop", () => {
-        this.#track.stop();
-        done(new Blob(this.#chunks, { type }));
-      });
-      recorder.stop();
-    });
+  // Resolves with the Blob, which is empty when there was nothing to hear.
+  async stop() {
+    const [tape, track] = [this.#tape, this.#track];
+    this.#tape = null;
+    const { blob } = await tape.stop();
+    track.stop();
+    return blob;
   }
 }

@@ -82,14 +82,20 @@ function wireVoice(call) {
     const stopped = recorder.stop();
     show();
     const blob = await stopped;
-    if (send) sendFiles(call, [blob], { voice: true });
+    if (!send) return;
+    if (blob.size > 0) sendFiles(call, [blob], { voice: true });
+    else call.chat.note("voice.failed");
   };
   button.addEventListener("click", () => {
     if (recorder.running) return finish(true);
     const [track] = call.media.stream.getAudioTracks();
     if (!track) return;
-    recorder.start(track);
-    timer = setTimeout(() => finish(true), kLongestVoice);
+    try {
+      recorder.start(track);
+      timer = setTimeout(() => finish(true), kLongestVoice);
+    } catch {
+      call.chat.note("voice.failed");
+    }
     show();
   });
   byId("voice-cancel").addEventListener("click", () => finish(false));
@@ -120,27 +126,45 @@ function wireRecording(call) {
   const button = byId("record");
   setHidden(button, !CallRecorder.supported);
   const recorder = new CallRecorder(() => call.stage.pictures);
+  let begins = false;
   const show = () => {
-    say(button, recorder.running ? "record.stop" : "record.start");
-    button.setAttribute("aria-pressed", String(recorder.running));
-    setHidden(byId("notice-recording"), !recorder.running);
+    const { running } = recorder;
+    say(button, running ? "record.stop" : "record.start");
+    button.setAttribute("aria-pressed", String(running));
+    button.disabled = begins;
+    if (running) say(byId("recording-text"), recorder.hears ? "notice.recording" : "notice.recordingMute");
+    setHidden(byId("notice-recording"), !running);
   };
-  const stop = async () => {
-    const stopped = recorder.stop();
+  const complain = (key) => {
+    say(byId("unrecorded-text"), key);
+    setHidden(byId("notice-unrecorded"), false);
+  };
+  const record = async () => {
+    begins = true;
     show();
-    const blob = await stopped;
-    const kind = blob.type.includes("mp4") ? "mp4" : "webm";
-    saveAs(blob, `call-${new Date().toISOString().replace(/[^\d]/g, "").slice(0, 14)}.${kind}`);
+    const runs = await recorder.start().finally(() => {
+      begins = false;
+      show();
+    });
+    if (!runs) return;
+    const { blob, failed } = await recorder.finished().finally(show);
+    if (blob.size > 0) saveAs(blob, filmName(blob));
+    if (failed) complain(blob.size > 0 ? "notice.recordingCut" : "notice.unrecorded");
   };
   button.addEventListener("click", () => {
-    if (recorder.running) return stop();
-    recorder.start();
+    if (recorder.running) return recorder.stop();
     byId("more-dialog").close();
-    show();
+    setHidden(byId("notice-unrecorded"), true);
+    record().catch(() => complain("notice.unrecorded"));
   });
-  byId("record-stop").addEventListener("click", stop);
-  call.onEnd(() => recorder.running && stop());
+  byId("record-stop").addEventListener("click", () => recorder.stop());
+  call.onEnd(() => recorder.stop());
   show();
+}
+
+function filmName({ type }) {
+  const kind = type.includes("mp4") ? "mp4" : "webm";
+  return `call-${new Date().toISOString().replace(/[^\d]/g, "").slice(0, 14)}.${kind}`;
 }
 
 function saveAs(blob, name) {

@@ -9,7 +9,7 @@ import {
 } from "./diag_probe.js";
 import { echo, loopback, testStream } from "./diag_relay.js";
 import { byId, cloneTemplate, copyText, invitationInAddress, setHidden } from "./dom.js";
-import { currentLanguage, say, sayNothing, startLanguages, translate } from "./i18n.js";
+import { currentLanguage, say, sayFacts, sayNothing, startLanguages, translate } from "./i18n.js";
 import { bitRate, decimal, percentage } from "./numbers.js";
 
 // Certificates and credentials that others make by their own clock fail beyond this.
@@ -328,13 +328,13 @@ function showFigures() {
     ["picture", translate("diag.figure.frames", { count: loop.video?.frames ?? 0 })],
     ["pictureLoss", percentage(loop.video?.loss ?? 0)],
   ] : [];
-  fill("loopback", figures.map(([key, words]) => [`diag.figure.${key}`, words]));
-  fill("seen-browser", [
+  sayFacts(byId("loopback"), figures.map(([key, words]) => [`diag.figure.${key}`, words]));
+  sayFacts(byId("seen-browser"), [
     ["diag.seen.local", localWords()],
     ["diag.seen.reflexive", reflexiveWords()],
     ["diag.seen.clock", new Date().toLocaleTimeString(currentLanguage())],
   ]);
-  fill("seen-server", seenByServer(told));
+  sayFacts(byId("seen-server"), seenByServer(told));
   showFamilies();
   if (report.nat) say(byId("nat"), `diag.nat.${report.nat}`);
   byId("report").textContent = report.at ? JSON.stringify(report, null, 2) : "";
@@ -414,17 +414,6 @@ function seenByServer(told) {
     facts.push(["diag.seen.echo", translate("diag.seen.noEcho", { code: told.error })]);
   }
   return facts;
-}
-
-function fill(id, facts) {
-  byId(id).replaceChildren(...facts.map(([key, words]) => {
-    const pair = document.createElement("div");
-    const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
-    say(term, key);
-    detail.textContent = words;
-    pair.append(term, detail);
-    return pair;
-  }));
 }
 
 const milliseconds = (value) =>

@@ -3,6 +3,8 @@
 
 import { join } from "/client/v1.js";
 
+import { after } from "./waiting.js";
+
 const kConnectPatience = 15_000;
 const kPings = 40;
 const kPingEvery = 50;
@@ -11,8 +13,6 @@ const kChunk = 16 * 1024;
 const kBufferLimit = 1024 * 1024;
 const kEchoPatience = 25_000;
 const kEchoReports = 4;
-
-const after = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 // A moving picture and a tone: no camera is needed, so this also works on plain HTTP.
 export function testStream() {

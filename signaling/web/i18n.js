@@ -35,6 +35,18 @@ export function sayNothing(element) {
   element.textContent = "";
 }
 
+// Terms and what there is to say of each, [[key, text]], as the content of a <dl>.
+export function sayFacts(list, facts) {
+  list.replaceChildren(...facts.map(([key, text]) => {
+    const pair = document.createElement("div");
+    const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
+    say(term, key);
+    detail.textContent = text;
+    pair.append(term, detail);
+    return pair;
+  }));
+}
+
 export function label(element, key) {
   element.dataset.i18nLabel = key;
   element.setAttribute("aria-label", translate(key));

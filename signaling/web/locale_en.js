@@ -244,6 +244,7 @@ export default {
   "voice.start": "Record a voice message",
   "voice.send": "Stop and send the voice message",
   "voice.recording": "Recording a voice message…",
+  "voice.failed": "The browser could not record a voice message.",
   "call.you": "{name} (you)",
   "call.guest": "Guest {id}",
   "call.youGuest": "You",
@@ -293,6 +294,10 @@ export default {
   "notice.crowd": "More than six people: everybody sends to everybody here, so pictures may stall.",
   "notice.screen": "The browser found no screen to share, or may not see it. Look into the permissions of the operating system.",
   "notice.recording": "You are recording this call. Tell the others.",
+  "notice.recordingMute":
+    "You are recording this call, without sound: the browser found no sound device. Tell the others.",
+  "notice.recordingCut": "The browser ended the recording early. What it had is saved.",
+  "notice.unrecorded": "The browser could not record the call. Nothing was saved.",
   "notice.close": "Close this notice",
   "notice.sound": "The browser holds the sound back until you touch the page.",
   "notice.soundOn": "Turn the sound on",

@@ -5,6 +5,8 @@
 // "changed": `problem`, `synthetic` or `sharesScreen` are other than before; "devices": one came or
 // went.
 
+import { after } from "./waiting.js";
+
 const kPatience = 4_000;
 const kWidth = 640;
 const kHeight = 360;
@@ -216,7 +218,6 @@ export class LocalMedia extends EventTarget {
   }
 }
 
-const after = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const refuse = async (problem) => ({ audio: null, video: null, problem });
 
 // What the machine has, as far as the browser tells: [{deviceId, kind, label}].

@@ -1,9 +1,13 @@
 // A recording of the call, made here and kept here: all pictures in one, all voices mixed.
 
+import { Tape } from "./tape.js";
+import { after } from "./waiting.js";
+
 const kWidth = 1280;
 const kHeight = 720;
 const kFramesPerSecond = 15;
-const kChunkEvery = 1_000;
+// Until then the machine's sound has started, or there is none.
+const kPatience = 4_000;
 
 export class CallRecorder {
   #pictures;
@@ -13,8 +17,8 @@ export class CallRecorder {
   #audio = null;
   #mix = null;
   #sources = new Map();
-  #recorder = null;
-  #chunks = [];
+  #tape = null;
+  #wanted = false;
 
   static get supported() {
     return Boolean(window.MediaRecorder && HTMLCanvasElement.prototype.captureStream);
@@ -26,35 +30,65 @@ export class CallRecorder {
   }
 
   get running() {
-    return this.#recorder !== null;
+    return this.#tape !== null;
   }
 
-  start() {
-    this.#audio = new AudioContext();
-    this.#mix = this.#audio.createMediaStreamDestination();
-    this.#draw();
+  // Whether the voices are in it.
+  get hears() {
+    return this.#mix !== null;
+  }
+
+  // Resolves once it records, with whether it does: stop() may have come before. Rejects when the
+  // browser cannot record.
+  async start() {
+    this.#wanted = true;
+    this.#audio = await runningAudio();
+    if (this.#wanted) {
+      try {
+        this.#record();
+      } catch (error) {
+        this.#close();
+        throw error;
+      }
+    } else {
+      this.#close();
+    }
+    return this.running;
+  }
+
+  stop() {
+    this.#wanted = false;
+    this.#tape?.stop();
+  }
+
+  // Resolves with {blob, failed} at the end of what start() began.
+  async finished() {
+    const { done } = this.#tape;
+    try {
+      return await done;
+    } finally {
+      this.#tape = null;
+      this.#close();
+    }
+  }
+
+  #record() {
     const stream = this.#canvas.captureStream(kFramesPerSecond);
-    stream.addTrack(this.#mix.stream.getAudioTracks()[0]);
-    this.#recorder = new MediaRecorder(stream);
-    this.#recorder.addEventListener("dataavailable", ({ data }) => this.#chunks.push(data));
-    this.#recorder.start(kChunkEvery);
+    if (this.#audio) {
+      this.#mix = this.#audio.createMediaStreamDestination();
+      stream.addTrack(this.#mix.stream.getAudioTracks()[0]);
+    }
+    this.#draw();
+    this.#tape = new Tape(stream);
     this.#timer = setInterval(() => this.#draw(), 1000 / kFramesPerSecond);
   }
 
-  // Resolves with the Blob.
-  stop() {
-    const recorder = this.#recorder;
-    this.#recorder = null;
-    // Firefox forgets it with the stop.
-    const [type] = recorder.mimeType.split(";");
+  #close() {
     clearInterval(this.#timer);
-    return new Promise((done) => {
-      recorder.addEventListener("stop", () => {
-        this.#audio.close();
-        done(new Blob(this.#chunks.splice(0), { type }));
-      });
-      recorder.stop();
-    });
+    this.#audio?.close();
+    this.#audio = null;
+    this.#mix = null;
+    this.#sources.clear();
   }
 
   #draw() {
@@ -85,9 +119,25 @@ export class CallRecorder {
   // Each voice once; a new track of the same member is a new voice.
   #hear(stream) {
     const track = stream?.getAudioTracks()[0];
-    if (!track || this.#sources.has(track.id)) return;
+    if (!track || !this.#mix || this.#sources.has(track.id)) return;
     const source = this.#audio.createMediaStreamSource(new MediaStream([track]));
     source.connect(this.#mix);
     this.#sources.set(track.id, source);
   }
+}
+
+// The context that mixes, or null: in Firefox it stays suspended on a machine without a sound
+// device, its track has nothing to record, and the pictures would wait for it in vain.
+async function runningAudio() {
+  if (!window.AudioContext) return null;
+  const audio = new AudioContext();
+  const runs = new Promise((done) => {
+    const look = () => audio.state === "running" && done();
+    audio.addEventListener("statechange", look);
+    look();
+  });
+  await Promise.race([runs, after(kPatience)]);
+  if (audio.state === "running") return audio;
+  audio.close();
+  return null;
 }

@@ -2,7 +2,9 @@
 // the last hour of them. Where a token is asked, it is exchanged for a cookie and forgotten.
 
 import { byId, cloneTemplate, setHidden } from "./dom.js";
-import { currentLanguage, localise, say, sayNothing, startLanguages, translate } from "./i18n.js";
+import {
+  currentLanguage, localise, say, sayFacts, sayNothing, startLanguages, translate,
+} from "./i18n.js";
 import { bitRate, decimal } from "./numbers.js";
 import { draw, fillTable, spans, swatch } from "./stats_plot.js";
 
@@ -233,7 +235,7 @@ function showNow(all, newest) {
     ["toClients", bits(speed("bytes_to_clients"))],
     ["packets", rate(speed("packets_to_peers") + speed("packets_to_clients"))],
   ];
-  fill("now", facts.map(([key, words]) => [`stats.figure.${key}`, words]));
+  sayFacts(byId("now"), facts.map(([key, words]) => [`stats.figure.${key}`, words]));
 }
 
 function addPlot({ id, lines }) {
@@ -324,7 +326,7 @@ function showPlot({ id, format, least, lines }, shown, from, to) {
 function showReasons(id, prefix, shown) {
   const counts = grown(prefix, shown);
   setHidden(byId(`${id}-none`), counts.length > 0);
-  fill(id, counts.map(([name, count]) => [`stats.reason.${name}`, decimal(count)]));
+  sayFacts(byId(id), counts.map(([name, count]) => [`stats.reason.${name}`, decimal(count)]));
 }
 
 function showWorkers({ workers }) {
@@ -343,17 +345,6 @@ function showWorkers({ workers }) {
     item.lastChild.value = busy;
     item.lastChild.setAttribute("aria-label", name);
   });
-}
-
-function fill(id, facts) {
-  byId(id).replaceChildren(...facts.map(([key, words]) => {
-    const pair = document.createElement("div");
-    const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
-    say(term, key);
-    detail.textContent = words;
-    pair.append(term, detail);
-    return pair;
-  }));
 }
 
 function clock(time, exact = false) {

@@ -1,0 +1,3 @@
+// Waiting for a time.
+
+export const after = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
