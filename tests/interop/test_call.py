@@ -4,6 +4,7 @@ fail. CALLER names the caller; without it, it is the one beside the server's bin
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -213,6 +214,79 @@ class Calls(unittest.TestCase):
             root = xml.etree.ElementTree.parse(path).getroot()
             self.assertTrue(root.tag.endswith("svg"))
             self.assertGreater(len(list(root.iter("{http://www.w3.org/2000/svg}polyline"))), 3)
+
+
+class Deaths(unittest.TestCase):
+    """kill -9 under calls that are to be set up again, and another server in its place."""
+
+    TRANSPORTS = ("udp", "tcp")
+    CALLS = 5             # of each transport
+    TALKED = 16000        # bytes to a client, which no set-up needs
+
+    def setUp(self):
+        folder = tempfile.mkdtemp(prefix="turnpike-death-")
+        self.addCleanup(shutil.rmtree, folder)
+        self.admin, self.port = os.path.join(folder, "admin.sock"), free_port()
+
+    def serve(self):
+        return Server("--api-key", KEY, "--admin-socket", self.admin, port=self.port)
+
+    def ctl(self, *words):
+        run = subprocess.run([BINARY, "ctl", "--socket", self.admin, "--json", *words],
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                             check=False, timeout=LIMIT)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        return json.loads(run.stdout)
+
+    def everybody_talks(self):
+        """Of each call two allocations."""
+        wanted, end = 2 * self.CALLS * len(self.TRANSPORTS), time.monotonic() + LIMIT
+        while True:
+            sessions = self.ctl("sessions", "--limit", "1000")["allocations"]
+            talk = sum(one["bytes_to_client"] > self.TALKED for one in sessions)
+            if talk >= wanted:
+                return
+            self.assertLess(time.monotonic(), end, f"{talk} of {wanted} talk")
+            time.sleep(0.1)
+
+    def caller(self, transport, *options):
+        words = [CALL, "--server", f"http://127.0.0.1:{self.port}", "--key", KEY, "--json",
+                 "--calls", str(self.CALLS), "--policy", "relay", "--transport", transport,
+                 "--video", "off", "--duration", "1h", *options]
+        caller = self.enterContext(subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True))
+        self.addCleanup(caller.kill)
+        return caller
+
+    def test_every_call_comes_back_after_a_kill(self):
+        with self.serve() as server:
+            callers = [self.caller(transport, "--redial", "1000")
+                       for transport in self.TRANSPORTS]
+            self.everybody_talks()
+            server.kill()
+        with self.serve():
+            self.everybody_talks()
+            for caller in callers:
+                caller.send_signal(signal.SIGINT)
+            for caller in callers:
+                output, _ = caller.communicate(timeout=LIMIT)
+                total = json.loads(output)["total"]
+                self.assertEqual(
+                    (caller.returncode, total["calls"], total["failed"], total["redialled"],
+                     total["recovered"]), (0, self.CALLS, 0, self.CALLS, self.CALLS), total)
+                self.assertEqual(total["corrupt"] + total["duplicated"], 0, total)
+            found = self.ctl("audit")
+            self.assertEqual((found["allocations"], found["quota"]), (0, 0), found)
+
+    def test_it_is_given_up_after_so_many_times_in_a_row(self):
+        words = ["--server", f"http://127.0.0.1:{self.port}", "--key", KEY, "--redial", "2"]
+        done = subprocess.run([CALL, *words, "--json"], stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, check=False, timeout=LIMIT)
+        found = json.loads(done.stdout)
+        total = found["total"]
+        self.assertEqual((done.returncode, total["failed"], total["redialled"],
+                          total["recovered"]), (1, 1, 1, 0))
+        self.assertEqual([one["redials"] for one in found["calls"]], [2])
 
 
 class CommandLine(unittest.TestCase):

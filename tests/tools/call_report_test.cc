@@ -95,6 +95,24 @@ TEST(CallReport, HasTheTotalThatScriptsRead) {
   EXPECT_EQ(report["timeline"].size(), 2u);
 }
 
+TEST(CallTotals, TellCallsThatWereSetUpAgainFromThoseThatCameBack) {
+  Totals totals;
+  CallRecord record;
+  totals.add(record);
+  record.redials = 3;
+  totals.add(record);
+  record.failed = true;
+  totals.add(record);
+  EXPECT_EQ(totals.redialled(), 2u);
+  EXPECT_EQ(totals.recovered(), 1u);
+  const json report = json::parse(json_of(Options{}, totals));
+  EXPECT_EQ(report["total"]["redialled"], 2);
+  EXPECT_EQ(report["total"]["recovered"], 1);
+  EXPECT_EQ(report["calls"][0]["redials"], 0);
+  EXPECT_EQ(report["calls"][2]["redials"], 3);
+  EXPECT_NE(table_of(Options{}, totals).find("2, 1 recovered"), std::string::npos);
+}
+
 TEST(CallReport, HasNoNumbersWhereNothingWasMeasured) {
   const json total = json::parse(json_of(Options{}, Totals{}))["total"];
   EXPECT_EQ(total["calls"], 0);

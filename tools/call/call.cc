@@ -101,7 +101,11 @@ void Call::on_partner_left(std::uint32_t) {
 
 void Call::begin_talking() {
   state_ = State::kTalking;
-  deadline_ = Loop::now().mono + services_.options.duration;
+  const MonoTime now = Loop::now().mono;
+  if (place_.talk_end == MonoTime::never()) place_.talk_end = now + services_.options.duration;
+  deadline_ = place_.redials == 0 ? place_.talk_end
+                                  : std::max(place_.talk_end, now + Duration(kShortestTalk));
+  place_.in_a_row = 0;
   alarm_.set(std::min(deadline_, Loop::now().mono + kWatch));
 }
 
@@ -160,18 +164,25 @@ void Call::judge() {
   keep_records();
   for (const StreamRecord& stream : kept_.streams) {
     // What strangers send is not ours to judge.
-    if (!place_.guest && stream.received.corrupt > 0) return fail("media was damaged");
-    if (!place_.guest && stream.received.misrouted > 0) return fail("media of another call came");
+    if (place_.guest) continue;
+    if (stream.received.corrupt > 0) return condemn("media was damaged");
+    if (stream.received.misrouted > 0) return condemn("media of another call came");
   }
   release();
 }
 
 void Call::hang_up() {
   if (state_ == State::kTalking) return stop_talking();
-  if (state_ == State::kSettingUp) fail("interrupted");
+  if (state_ == State::kSettingUp) condemn("interrupted");
 }
 
 void Call::fail(const std::string& cause) {
+  if (state_ == State::kReleasing || state_ == State::kOver) return;
+  condemn(cause);
+  was_cut_ = true;
+}
+
+void Call::condemn(const std::string& cause) {
   if (state_ == State::kReleasing || state_ == State::kOver) return;
   keep_records();
   kept_.failed = true;
@@ -202,6 +213,7 @@ StreamRecord Call::stream_to(std::uint32_t side, Kind kind) const {
 void Call::keep_records() {
   kept_ = {};
   kept_.number = place_.number;
+  kept_.redials = place_.redials;
   kept_.phases = {.joined = later_of(endpoints_, &Endpoint::Milestones::joined),
                   .selected = later_of(endpoints_, &Endpoint::Milestones::selected),
                   .connected = later_of(endpoints_, &Endpoint::Milestones::connected),

@@ -25,6 +25,10 @@ class Call final : private Endpoint::Owner {
     std::string room;
     bool guest = false;  // one endpoint
     std::uint32_t flow = 0;
+    // Of a call that is set up again.
+    unsigned redials = 0;                   // all of them
+    unsigned in_a_row = 0;                  // since it last talked
+    MonoTime talk_end = MonoTime::never();  // of its first talk; never: it has not talked yet
   };
 
   Call(const Services& services, Owner& owner, Place place);
@@ -36,6 +40,9 @@ class Call final : private Endpoint::Owner {
   void hang_up();
 
   unsigned number() const { return place_.number; }
+  const Place& place() const { return place_; }
+  // Over, and for a cause that may be gone another time: not for what was wrong with its media.
+  bool is_worth_redialling() const { return state_ == State::kOver && was_cut_; }
   State state() const { return state_; }
   // What is there now; whole when the call is over.
   CallRecord record() const;
@@ -47,6 +54,7 @@ class Call final : private Endpoint::Owner {
   // Late packets are waited for, so that they are not counted as lost.
   static constexpr milliseconds kDrain{500};
   static constexpr seconds kWatch{1};
+  static constexpr seconds kShortestTalk{2};                     // after it was set up again
   static constexpr std::uint64_t kSilence = 5'000'000'000;       // media has stopped
   static constexpr std::uint64_t kShortSilence = 1'500'000'000;  // at the end of a call
 
@@ -64,16 +72,18 @@ class Call final : private Endpoint::Owner {
   bool is_silent(std::uint64_t limit) const;
   void release();
   void fail(const std::string& cause);
+  void condemn(const std::string& cause);  // for good
   void keep_records();
   StreamRecord stream_to(std::uint32_t side, Kind kind) const;
 
   const Services& services_;
   Owner& owner_;
-  const Place place_;
+  Place place_;
   Desk::Pass pass_;
   State state_ = State::kSettingUp;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   CallRecord kept_;
+  bool was_cut_ = false;
   MonoTime deadline_ = MonoTime::never();  // of the set-up, the talk, or the drain
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   Alarm alarm_;

@@ -81,6 +81,11 @@ void add_load(CLI::App& app, Options& options, Texts& texts) {
       ->capture_default_str();
   app.add_option("--timeout", texts.time_limit, "How long a set-up may take")
       ->capture_default_str();
+  app.add_option("--redial", options.redials,
+                 "Set a call that failed up again, so often in a row, after half a second and "
+                 "then twice as long each time, up to 8 s; it talks for what was left of its time")
+      ->check(CLI::Range(0u, kMaxRedials))
+      ->capture_default_str();
   app.add_option("--video", texts.video, "Bits a second of video (500k, 2m), or off")
       ->capture_default_str();
   app.add_option("--ptime", texts.ptime,

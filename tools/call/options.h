@@ -18,6 +18,7 @@
 namespace turnpike::call {
 
 inline constexpr unsigned kMaxCalls = 20000;
+inline constexpr unsigned kMaxRedials = 1000;
 inline constexpr unsigned kMaxVideoBitrate = 20'000'000;
 
 // Where signaling is: of http, https, ws or wss.
@@ -50,6 +51,7 @@ struct Options {
   double rate = 20;  // calls begun a second
   Duration duration = seconds{10};
   Duration time_limit = seconds{20};  // of a set-up
+  unsigned redials = 0;               // of a call that failed, in a row
   unsigned video_bitrate = 500'000;   // 0: none
   milliseconds audio_interval = kAudioIntervals.front();
 

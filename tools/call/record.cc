@@ -55,6 +55,10 @@ void Totals::add(const CallRecord& record) {
     ++failed_;
     ++causes_[record.cause];
   }
+  if (record.redials > 0) {
+    ++redialled_;
+    recovered_ += record.failed ? 0 : 1;
+  }
   if (!record.path.empty()) ++paths_[record.path];
   late_ms_ = std::max(late_ms_, record.late_ms);
   for (const StreamRecord& stream : record.streams) {

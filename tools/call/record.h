@@ -43,6 +43,7 @@ struct CallRecord {
   unsigned number = 0;  // from 1
   bool failed = false;
   std::string cause;
+  unsigned redials = 0;  // the rest of this tells of the last time that it was set up
   Phases phases;
   std::string path;     // "relay, relay": the selected candidates of side 0, local and remote
   std::string profile;  // of SRTP
@@ -84,6 +85,8 @@ class Totals {
 
   unsigned calls() const { return static_cast<unsigned>(records_.size()); }
   unsigned failed() const { return failed_; }
+  unsigned redialled() const { return redialled_; }  // calls, not times
+  unsigned recovered() const { return recovered_; }  // those of them that did not fail in the end
   std::uint64_t sent() const { return sent_; }
   std::uint64_t lost() const { return lost_; }
   double loss() const {
@@ -108,7 +111,7 @@ class Totals {
   std::vector<Second> seconds_;
   std::map<std::string, unsigned> causes_, paths_;
   load::Histogram delay_, this_second_;
-  unsigned failed_ = 0;
+  unsigned failed_ = 0, redialled_ = 0, recovered_ = 0;
   std::uint64_t sent_ = 0, lost_ = 0, corrupt_ = 0, duplicated_ = 0, reordered_ = 0;
   Sums before_;
   double late_ms_ = 0;

@@ -53,6 +53,7 @@ json json_of(const CallRecord& record) {
   for (const StreamRecord& stream : record.streams) streams.push_back(json_of(stream));
   json call = {{"call", record.number},
                {"failed", record.failed},
+               {"redials", record.redials},
                {"setup_ms", or_null(record.phases.media)},
                {"joined_ms", or_null(record.phases.joined)},
                {"ice_ms", or_null(record.phases.selected)},
@@ -81,6 +82,8 @@ json total_of(const Totals& totals) {
   json total = {{"calls", totals.calls()},
                 {"failed", totals.failed()},
                 {"failures", totals.causes()},
+                {"redialled", totals.redialled()},
+                {"recovered", totals.recovered()},
                 {"setup_ms", percentiles(totals.phase(&Phases::media))},
                 {"joined_ms", percentiles(totals.phase(&Phases::joined))},
                 {"ice_ms", percentiles(totals.phase(&Phases::selected))},
@@ -221,6 +224,10 @@ std::string table_of(const Options& options, const Totals& totals) {
   text += row("calls", fmt::format("{}, {} failed", totals.calls(), totals.failed()));
   for (const auto& [cause, count] : totals.causes()) {
     text += row("  failed", fmt::format("{} x {}", count, cause));
+  }
+  if (totals.redialled() > 0) {
+    text +=
+        row("redialled", fmt::format("{}, {} recovered", totals.redialled(), totals.recovered()));
   }
   text += percentile_row("set-up", totals.phase(&Phases::media));
   text += percentile_row("  in the room", totals.phase(&Phases::joined));

@@ -16,6 +16,7 @@ namespace {
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr Duration kLongestTurn = milliseconds{50};
 constexpr std::size_t kMaxHosts = 4;
+constexpr std::uint64_t kFirstRedial = kSecond / 2, kLongestRedial = 8 * kSecond;
 
 volatile std::sig_atomic_t signals_seen = 0;
 
@@ -81,14 +82,12 @@ Expected<Totals> Run::run(const Options& options) {
   if (options.verify_tls) services.web.name = options.server.host;
   services.hosts = host_addresses(options, services.web.address);
   Run run(services, options);
-  while (run.begun_ < options.calls || !run.calls_.empty()) {
+  while (!run.is_over()) {
     const std::uint64_t now = Loop::now_ns();
     if (signals_seen > 1) break;
-    if (signals_seen > 0) {
-      run.begun_ = options.calls;
-      for (const auto& call : run.calls_) call->hang_up();
-    }
+    if (signals_seen > 0) run.hang_up();
     run.begin_due(now);
+    run.redial_due(now);
     loop.turn(kLongestTurn);
     run.collect();
     run.end_second(now);
@@ -116,17 +115,52 @@ void Run::begin_due(std::uint64_t now) {
     const bool guest = !options_.join.empty();
     const unsigned number = ++begun_;
     const std::string room = guest ? options_.join : room_prefix_ + std::to_string(number);
-    Call::Place place{.number = number, .room = room, .guest = guest, .flow = flow_base_ + number};
-    calls_.emplace_back(new Call(services_, *this, std::move(place)));
-    desk_.ask(room, [this, number](const Expected<Desk::Pass>& pass) {
-      for (const auto& call : calls_) {
-        if (call->number() != number) continue;
-        if (pass) return call->start(*pass);
-        return call->refuse(pass.error().message);
-      }
-    });
+    begin({.number = number, .room = room, .guest = guest, .flow = flow_base_ + number});
   }
 }
+
+// The desk may answer when the call that it was asked for has been given up and is another.
+void Run::begin(Call::Place place) {
+  calls_.emplace_back(new Call(services_, *this, place));
+  desk_.ask(place.room, [this, place](const Expected<Desk::Pass>& pass) {
+    for (const auto& call : calls_) {
+      if (call->number() != place.number || call->place().redials != place.redials) continue;
+      if (pass) return call->start(*pass);
+      return call->refuse(pass.error().message);
+    }
+  });
+}
+
+void Run::redial_due(std::uint64_t now) {
+  if (redials_.empty()) return;
+  const auto due = std::stable_partition(redials_.begin(), redials_.end(),
+                                         [now](const Redial& one) { return one.due > now; });
+  const std::vector<Redial> all(std::make_move_iterator(due),
+                                std::make_move_iterator(redials_.end()));
+  redials_.erase(due, redials_.end());
+  for (const Redial& one : all) begin(one.place);
+}
+
+// Half a second, then twice as long each time, and up to half of that more: a server that has just
+// come back is not to be met by everybody at once.
+void Run::redial_later(const Call& call) {
+  Redial one{.place = call.place(), .record = call.record()};
+  const unsigned doublings = std::min(one.place.in_a_row, 8u);
+  const std::uint64_t wait = std::min(kFirstRedial << doublings, kLongestRedial);
+  one.due = Loop::now_ns() + wait + services_.random.u32() % (wait / 2);
+  ++one.place.redials;
+  ++one.place.in_a_row;
+  redials_.push_back(std::move(one));
+}
+
+void Run::hang_up() {
+  hanging_up_ = true;
+  begun_ = options_.calls;
+  for (const auto& call : calls_) call->hang_up();
+  for (const Redial& one : std::exchange(redials_, {})) totals_.add(one.record);
+}
+
+bool Run::is_over() const { return begun_ >= options_.calls && calls_.empty() && redials_.empty(); }
 
 // With hundreds of calls the turns are many, and to look at every call in each costs more than what
 // the turn is for.
@@ -136,7 +170,11 @@ void Run::collect() {
     if (call->state() != Call::State::kOver) return false;
     sent_ += call->sent();
     received_ += call->received();
-    totals_.add(call->record());
+    if (call->is_worth_redialling() && !hanging_up_ && call->place().in_a_row < options_.redials) {
+      redial_later(*call);
+    } else {
+      totals_.add(call->record());
+    }
     return true;
   });
 }

@@ -21,7 +21,18 @@ class Run final : private Call::Owner {
 
  private:
   Run(const Services& services, const Options& options);
+  // A call that failed waits until it is set up again.
+  struct Redial {
+    Call::Place place;
+    CallRecord record;  // of the time before
+    std::uint64_t due = 0;
+  };
   void begin_due(std::uint64_t now);
+  void begin(Call::Place place);
+  void redial_due(std::uint64_t now);
+  void redial_later(const Call& call);
+  void hang_up();
+  bool is_over() const;
   void collect();
   void end_second(std::uint64_t now);
   void show(std::uint64_t now);
@@ -39,7 +50,9 @@ class Run final : private Call::Owner {
   unsigned begun_ = 0;
   std::vector<std::unique_ptr<Call>> calls_;  // those that are not over
   bool some_are_over_ = false;                // but for these
-  std::uint64_t sent_ = 0, received_ = 0;     // of those that are
+  std::vector<Redial> redials_;
+  bool hanging_up_ = false;
+  std::uint64_t sent_ = 0, received_ = 0;  // of those that are
 };
 
 // SIGINT and SIGTERM hang up.
