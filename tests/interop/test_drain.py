@@ -1,27 +1,24 @@
 """SIGUSR1 on the running server: nobody new is let in, who is there stays, and the server ends by
 itself with 0 when the last one has gone or the time is over."""
 
-import os
-import shutil
 import signal
 import socket
-import tempfile
 import time
 import unittest
 import urllib.error
 import urllib.request
 
+from operating import SECONDS, Operated
 from server import Server, free_port
 from test_metrics import get, samples
-from turnclient import Refused, TurnClient
+from turnclient import TurnClient
 from websocket import Closed, WebSocket
 
 OPTIONS = ["--user", "alice:secret", "--realm", "example.org", "--relay-ip", "127.0.0.1",
            "--allowed-peer-ip", "127.0.0.1", "--api-key", "a-key-for-back-ends"]
-SECONDS = 10
 
 
-class Drain(unittest.TestCase):
+class Drain(Operated, unittest.TestCase):
     def start(self, *options, workers=2, **more):
         """A server that may end by itself."""
         self.metrics = free_port()
@@ -60,18 +57,6 @@ class Drain(unittest.TestCase):
         except urllib.error.HTTPError as refusal:
             refusal.close()
             return refusal.code
-
-    def refuses(self):
-        """Whether every worker refuses: one socket after the other is tried, and each has one."""
-        for _ in range(8):
-            client = self.client()
-            try:
-                client.allocate()
-                client.refresh(0)
-                return False
-            except Refused as refusal:
-                self.assertEqual(refusal.code, 508)
-        return True
 
     def assert_ends(self, code=0):
         self.assertEqual(self.server.process.wait(SECONDS), code)
@@ -154,26 +139,18 @@ class Drain(unittest.TestCase):
         self.assertEqual(self.server.stop(), 0)
 
     def test_systemd_is_told(self):
-        folder = tempfile.mkdtemp(prefix="turnpike-notify-")
-        self.addCleanup(shutil.rmtree, folder)
-        path = os.path.join(folder, "notify")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-            systemd.bind(path)
-            # The server may have given root up.
-            os.chmod(folder, 0o755)
-            os.chmod(path, 0o777)
-            systemd.settimeout(SECONDS)
-            self.start(env={"NOTIFY_SOCKET": path})
-            client = self.client()
-            client.allocate()
-            self.assertTrue(systemd.recv(500).startswith(b"READY=1\n"))
-            self.server.process.send_signal(signal.SIGUSR1)
-            self.assertEqual(
-                systemd.recv(500),
-                b"STATUS=draining: allocations left: 1, signaling clients left: 0")
-            client.refresh(0)
-            self.assertEqual(systemd.recv(500), b"STOPPING=1")
-            self.assert_ends()
+        systemd, path = self.systemd()
+        self.start(env={"NOTIFY_SOCKET": path})
+        client = self.client()
+        client.allocate()
+        self.assertTrue(systemd.recv(500).startswith(b"READY=1\n"))
+        self.server.process.send_signal(signal.SIGUSR1)
+        self.assertEqual(
+            systemd.recv(500),
+            b"STATUS=draining: allocations left: 1, signaling clients left: 0")
+        client.refresh(0)
+        self.assertEqual(systemd.recv(500), b"STOPPING=1")
+        self.assert_ends()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from operating import Operated
 from server import Server, free_port
 from turnclient import Refused, TurnClient
 
@@ -257,7 +258,7 @@ class Dashboard(unittest.TestCase):
                     self.assertEqual(len(self.events(url, token, lambda *_: True)[1]), 1)
 
 
-class Unit(unittest.TestCase):
+class Unit(Operated, unittest.TestCase):
     def test_systemd_finds_little_to_attack(self):
         root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
         run = subprocess.run(
@@ -268,24 +269,16 @@ class Unit(unittest.TestCase):
         self.assertIn("OK", run.stdout)
 
     def test_systemd_is_told_how_the_server_is(self):
-        folder = tempfile.mkdtemp(prefix="turnpike-notify-")
-        self.addCleanup(shutil.rmtree, folder)
-        path = os.path.join(folder, "notify")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-            systemd.bind(path)
-            # As systemd's own, it is anybody's to write to: the server may have given root up.
-            os.chmod(folder, 0o755)
-            os.chmod(path, 0o777)
-            systemd.settimeout(10)
-            # The watchdog's time is for any process when no pid is named.
-            with Server(*OPTIONS, env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "3000000"}):
-                self.assertTrue(systemd.recv(500).startswith(b"READY=1\n"))
-                for _ in range(2):
-                    self.assertEqual(systemd.recv(500), b"WATCHDOG=1")
+        systemd, path = self.systemd()
+        # The watchdog's time is for any process when no pid is named.
+        with Server(*OPTIONS, env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "3000000"}):
+            self.assertTrue(systemd.recv(500).startswith(b"READY=1\n"))
+            for _ in range(2):
+                self.assertEqual(systemd.recv(500), b"WATCHDOG=1")
+        heard = systemd.recv(500)
+        while heard == b"WATCHDOG=1":
             heard = systemd.recv(500)
-            while heard == b"WATCHDOG=1":
-                heard = systemd.recv(500)
-            self.assertEqual(heard, b"STOPPING=1")
+        self.assertEqual(heard, b"STOPPING=1")
 
 
 if __name__ == "__main__":

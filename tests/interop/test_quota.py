@@ -7,6 +7,7 @@ import struct
 import time
 import unittest
 
+from operating import SECONDS, Operated
 from server import Server, free_port
 from tcpturn import TCP, UDP, TcpTurnClient, reset_on_close
 from test_dtls import DtlsPipe, PipeSocket
@@ -18,7 +19,6 @@ from turnclient import (ALLOCATE, EVEN_PORT, LIFETIME, REFRESH, REQUEST, REQUEST
 USER, PASSWORD, SECRET = "alice", "correct horse", "a shared secret"
 ADDITIONAL_ADDRESS_FAMILY, MOBILITY_TICKET = 0x8000, 0x8030
 IPV4, IPV6 = bytes([1, 0, 0, 0]), bytes([2, 0, 0, 0])
-SECONDS = 10
 
 
 class Quota(unittest.TestCase):
@@ -250,7 +250,7 @@ class ShortLives(Quota):
         self.assert_free(credentials=renewed)
 
 
-class WhileDraining(Quota):
+class WhileDraining(Operated, Quota):
     """One allocation of each kind, all made before the server drains, which then go one by one."""
 
     LIMIT = 100
@@ -265,23 +265,6 @@ class WhileDraining(Quota):
 
     def charged(self):
         return samples(get(self.metrics, "/metrics"))["turnpike_turn_quota_charged"]
-
-    def comes_to_be(self, question, wanted):
-        end = time.monotonic() + SECONDS
-        while (answer := question()) != wanted:
-            self.assertLess(time.monotonic(), end, f"still {answer}: {self.server.log()}")
-            time.sleep(0.02)
-
-    def refuses(self):
-        for _ in range(8):
-            client = self.client()
-            try:
-                client.allocate()
-                client.refresh(0)
-                return False
-            except Refused as refusal:
-                self.assertEqual(refusal.code, 508)
-        return True
 
     def release(self, client):
         client.refresh(0)

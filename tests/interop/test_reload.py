@@ -12,19 +12,19 @@ import tempfile
 import time
 import unittest
 
+from operating import SECONDS, Operated
 from server import Server, certificate, free_port
 from test_dtls import DtlsPipe
 from test_metrics import get, samples
 from turnclient import Refused, TurnClient, rest_credentials
 from websocket import WebSocket
 
-SECONDS = 15
 CONFIG = {"user": ["alice:secret"], "realm": "example.org", "relay-ip": ["127.0.0.1"],
           "allowed-peer-ip": ["127.0.0.1"], "static-auth-secret": ["old secret"],
           "api-key": ["a-key-for-back-ends"]}
 
 
-class Reload(unittest.TestCase):
+class Reload(Operated, unittest.TestCase):
     def start(self, *options, tls=False, workers=2, env=None, **settings):
         self.folder = tempfile.mkdtemp(prefix="turnpike-reload-")
         self.addCleanup(shutil.rmtree, self.folder)
@@ -80,13 +80,6 @@ class Reload(unittest.TestCase):
         client = TurnClient(address, transport, username=username, password=password)
         self.addCleanup(client.close)
         return client
-
-    def comes_to_be(self, question, wanted):
-        """Workers hear of it by mail."""
-        end = time.monotonic() + SECONDS
-        while (answer := question()) != wanted:
-            self.assertLess(time.monotonic(), end, f"still {answer}: {self.server.log()}")
-            time.sleep(0.02)
 
     def code(self, username="alice", password="secret"):
         """Of several tries from several ports, each of which has its worker."""
@@ -231,23 +224,16 @@ class Configuration(Reload):
             ann.hear("member-joined")
 
     def test_systemd_is_told(self):
-        folder = tempfile.mkdtemp(prefix="turnpike-notify-")
-        self.addCleanup(shutil.rmtree, folder)
-        path = os.path.join(folder, "notify")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-            systemd.bind(path)
-            os.chmod(folder, 0o755)
-            os.chmod(path, 0o777)
-            systemd.settimeout(SECONDS)
-            self.start(env={"NOTIFY_SOCKET": path})
-            self.assertTrue(systemd.recv(500).startswith(b"READY=1\n"))
-            before = time.clock_gettime(time.CLOCK_MONOTONIC)
-            self.reload()
-            name, stamp = systemd.recv(500).decode().split("\n")
-            self.assertEqual(name, "RELOADING=1")
-            self.assertRegex(stamp, r"^MONOTONIC_USEC=\d+$")
-            self.assertGreaterEqual(int(stamp.split("=")[1]), int(before * 1e6))
-            self.assertTrue(systemd.recv(500).startswith(b"READY=1\n"))
+        systemd, path = self.systemd()
+        self.start(env={"NOTIFY_SOCKET": path})
+        self.assertTrue(systemd.recv(500).startswith(b"READY=1\n"))
+        before = time.clock_gettime(time.CLOCK_MONOTONIC)
+        self.reload()
+        name, stamp = systemd.recv(500).decode().split("\n")
+        self.assertEqual(name, "RELOADING=1")
+        self.assertRegex(stamp, r"^MONOTONIC_USEC=\d+$")
+        self.assertGreaterEqual(int(stamp.split("=")[1]), int(before * 1e6))
+        self.assertTrue(systemd.recv(500).startswith(b"READY=1\n"))
 
 
 class Quotas(Reload):
