@@ -1,23 +1,15 @@
 #include "base/log_sink.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <string>
+
+#include "base/journal.h"
 
 namespace turnpike::log {
 namespace {
-
-// systemd names the device and inode of the stream that it connects to the journal (systemd.exec).
-bool is_read_by_journal(int fd) {
-  const char* named = std::getenv("JOURNAL_STREAM");
-  struct stat status {};
-  if (named == nullptr || ::fstat(fd, &status) != 0) return false;
-  return fmt::format("{}:{}", status.st_dev, status.st_ino) == named;
-}
 
 int priority_of(Level level) {
   switch (level) {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/journal.h"
 #include "server/options.h"
 #include "signaling/echo_desk.h"
 
@@ -21,9 +22,9 @@ constexpr std::array<std::string_view, 16> kAnimals = {
     "ibis",  "lynx",  "marten", "newt",  "owl",     "panda", "robin", "seal"};
 
 // A label of fixed width, then the value: `sed -n 's/^call room *//p'` finds it.
-std::string line(std::string_view label, std::string_view value, Emphasis emphasis) {
+std::string line(std::string_view label, std::string_view value, BannerFor reader) {
   const std::string padded = fmt::format("{:<12}", label);
-  if (emphasis == Emphasis::kPlain) return fmt::format("{}{}\n", padded, value);
+  if (reader != BannerFor::kTerminal) return fmt::format("{}{}\n", padded, value);
   return fmt::format("\x1b[1m{}\x1b[0m{}\n", padded, value);
 }
 
@@ -49,6 +50,12 @@ std::string relay_line(const Plan& plan) {
     if (seen != ip) text += fmt::format(" (seen as {})", seen.to_string());
   }
   return fmt::format("{}  UDP ports {}-{}", text, plan.config.min_port, plan.config.max_port);
+}
+
+std::string ice_servers(const BannerFacts& facts) {
+  return fmt::format(
+      "\niceServers, valid for a day: new RTCPeerConnection({{ iceServers: ... }})\n{}{}\n",
+      facts.ice_servers, facts.ice_servers.ends_with('\n') ? "" : "\n");
 }
 
 // The start page is opened with the same invitation as the room.
@@ -80,20 +87,22 @@ constexpr std::string_view kOpenRoomsWarning =
     "key or invitation. Whoever finds this server can relay through it at your expense.\n"
     "************************************************************************************\n";
 
-bool is_terminal() {
+BannerFor reader_of_standard_output() {
+  if (is_read_by_journal(STDOUT_FILENO)) return BannerFor::kJournal;
   const char* terminal = std::getenv("TERM");
   const bool dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
-  return ::isatty(STDOUT_FILENO) == 1 && !dumb && std::getenv("NO_COLOR") == nullptr;
+  const bool bold = ::isatty(STDOUT_FILENO) == 1 && !dumb && std::getenv("NO_COLOR") == nullptr;
+  return bold ? BannerFor::kTerminal : BannerFor::kProgram;
 }
 
 }  // namespace
 
 std::string banner_text(const Plan& plan, const BoundAddresses& bound, const BannerFacts& facts,
-                        Emphasis emphasis) {
+                        BannerFor reader) {
   std::string text = fmt::format("turnpike {} with {} worker{}\n\n", version(), plan.workers,
                                  plan.workers == 1 ? "" : "s");
   const auto add = [&](std::string_view label, std::string_view value) {
-    text += line(label, value, emphasis);
+    text += line(label, value, reader);
   };
   const auto add_ports = [&](std::string_view label, PortKind kind) {
     if (const auto list = of_kind(bound, kind); !list.empty()) add(label, addresses(list));
@@ -105,14 +114,17 @@ std::string banner_text(const Plan& plan, const BoundAddresses& bound, const Ban
   add_ports("HTTP", PortKind::kHttp);
   add_ports("PROXY", PortKind::kProxied);
   add("relay", relay_line(plan));
-  text += "\niceServers, valid for a day: new RTCPeerConnection({ iceServers: ... })\n";
-  text += facts.ice_servers;
-  if (!text.ends_with('\n')) text += '\n';
-  text += '\n';
+  const bool journal = reader == BannerFor::kJournal;
+  text += journal ? "\n" : ice_servers(facts);
   add("rooms", rooms_line(plan));
-  add("call room", facts.call_room);
-  if (!facts.echo_room.empty()) add("echo room", facts.echo_room);
-  add("start page", start_page(facts));
+  if (journal) {
+    add("start page", facts.public_url + "/");
+    add("credentials", "turnpike ctl credentials");
+  } else {
+    add("call room", facts.call_room);
+    if (!facts.echo_room.empty()) add("echo room", facts.echo_room);
+    add("start page", start_page(facts));
+  }
   add("API", api_line(plan, facts.public_url));
   if (plan.config.open_rooms) text += kOpenRoomsWarning;
   return text;
@@ -130,8 +142,7 @@ void print_banner(const Plan& plan, const BoundAddresses& bound, const signaling
                           service.room_link(room_name(random), now),
                           signaling_settings(plan, bound).public_url,
                           bound.echo.empty() ? "" : service.room_link(signaling::kEchoRoom, now)};
-  const std::string text =
-      banner_text(plan, bound, facts, is_terminal() ? Emphasis::kBold : Emphasis::kPlain);
+  const std::string text = banner_text(plan, bound, facts, reader_of_standard_output());
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
 }

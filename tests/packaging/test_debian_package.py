@@ -7,25 +7,13 @@ TURNPIKE_BUILT names the build tree that is packaged; without it, it is the rele
 import json
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 import unittest
 
+from packages import BUILT, ROOT, package
 from throwaway import Machine
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILT = os.environ.get("TURNPIKE_BUILT", os.path.join(ROOT, "build/release"))
 CONFIG = "/etc/turnpike/turnpike.json"
-
-
-def package(folder, version):
-    done = subprocess.run([os.path.join(ROOT, "tools/package"), "--built", BUILT, "--version",
-                           version, "--output", folder], capture_output=True, text=True,
-                          timeout=900, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        raise AssertionError(done.stdout + done.stderr)
-    return done.stdout.strip().splitlines()[-1]
 
 
 class Packages:
@@ -34,10 +22,8 @@ class Packages:
 
 
 def setUpModule():
-    folder = tempfile.mkdtemp(prefix="turnpike-package-")
-    unittest.addModuleCleanup(shutil.rmtree, folder)
-    Packages.first = package(folder, "1.0")
-    Packages.second = package(folder, "1.1")
+    Packages.first = package("1.0")
+    Packages.second = package("1.1")
 
 
 class DebianPackage(unittest.TestCase):

@@ -560,7 +560,7 @@ TEST(Banner, HasWhatAnOperatorNeeds) {
       banner_text(plan, bound_as_planned(plan),
                   {"[{\"urls\":[]}]", "http://203.0.113.1:3478/call/quiet-otter-42#k=abc",
                    "http://203.0.113.1:3478", "http://203.0.113.1:3478/call/echo#k=abc"},
-                  Emphasis::kPlain);
+                  BannerFor::kProgram);
   EXPECT_THAT(text, HasSubstr("\necho room   http://203.0.113.1:3478/call/echo#k=abc\n"));
   EXPECT_THAT(text, HasSubstr("UDP         127.0.0.1:3478  10.0.0.4:3478"));
   EXPECT_THAT(text, HasSubstr("TCP         0.0.0.0:3478  [::]:3478"));
@@ -575,11 +575,23 @@ TEST(Banner, HasWhatAnOperatorNeeds) {
   EXPECT_THAT(text, Not(HasSubstr("TLS")));
 }
 
+TEST(Banner, LetsNobodyInWhoReadsTheJournal) {
+  const Plan plan = plan_of({});
+  const std::string text = banner_text(
+      plan, bound_as_planned(plan),
+      {"[{\"credential\":\"c\"}]", "http://h/call/x#k=abc", "http://h", "http://h/call/echo#k=abc"},
+      BannerFor::kJournal);
+  EXPECT_THAT(
+      text, AllOf(HasSubstr("\nUDP         127.0.0.1:3478"), HasSubstr("\nstart page  http://h/\n"),
+                  HasSubstr("\ncredentials turnpike ctl credentials\n")));
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("credential\"")), Not(HasSubstr("#k="))));
+}
+
 TEST(Banner, SaysWhatRoomsAskOfThoseWhoEnter) {
   const auto rooms = [](const Config& config) {
     const Plan plan = plan_of(config);
     return banner_text(plan, bound_as_planned(plan), {"[]", "http://h/call/x", "http://h"},
-                       Emphasis::kPlain);
+                       BannerFor::kProgram);
   };
   Config config;
   EXPECT_THAT(rooms(config), HasSubstr("\nrooms       open to everyone"));
@@ -599,7 +611,7 @@ TEST(Banner, OpenRoomsAreLoud) {
   config.open_rooms = true;
   const Plan plan = plan_of(std::move(config));
   EXPECT_THAT(banner_text(plan, bound_as_planned(plan), {"[]", "http://h/call/x", "http://h"},
-                          Emphasis::kPlain),
+                          BannerFor::kProgram),
               HasSubstr("WARNING: --open-rooms"));
 }
 
@@ -609,7 +621,7 @@ TEST(Banner, ShowsNoSecret) {
   config.api_keys = {"open-sesame"};
   const Plan plan = plan_of(std::move(config));
   const std::string text = banner_text(plan, bound_as_planned(plan),
-                                       {"[]", "http://h/call/x", "http://h"}, Emphasis::kBold);
+                                       {"[]", "http://h/call/x", "http://h"}, BannerFor::kTerminal);
   EXPECT_THAT(text, AllOf(Not(HasSubstr("hushhush")), Not(HasSubstr("open-sesame"))));
 }
 

@@ -28,7 +28,7 @@ stage_help() {
   command-line  options, exit codes, signals
   interop       coturn's clients, aioice, NAT in network namespaces
   conformance   what the RFCs ask, row by row, on the running binary
-  package       the Debian package from lintian to purge, the container's recipe
+  package       the Debian package from lintian to purge and under systemd, the container's recipe
   npm           conversations of the real npm clients: Socket.IO 1 to 4, ScaleDrone, PeerJS, ws
   fuzz          every fuzz target for ten seconds
   browser       Chromium and Firefox in calls over each transport, and the tutorials' conversations
@@ -248,8 +248,9 @@ stage_sanitized() {
 stage_package() {
   release_binary
   build_preset release turnpike_pages
-  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/packaging \
-    python_tests package /usr/bin/python3 -m unittest --verbose test_debian_package test_container
+  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/packaging:tests/interop \
+    python_tests package /usr/bin/python3 -m unittest --verbose test_debian_package test_systemd \
+    test_container
 }
 
 fuzz_target() { check "$1" tools/fuzz "$1" 10; }
