@@ -94,7 +94,7 @@ UNIT
 {forget}
 {install}
 exec env -i container=other NOTIFY_SOCKET=/run/host/told PATH="$PATH" \
-  setpriv --bounding-set=-sys_time,-sys_module,-sys_rawio,-syslog,-wake_alarm,-audit_control,-audit_read \
+  setpriv --bounding-set=-sys_time,-sys_module,-sys_rawio,-syslog,-audit_control,-audit_read \
   {systemd} --unit=multi-user.target
 """
 

@@ -67,6 +67,13 @@ class Recipe(unittest.TestCase):
         self.assertEqual(json.loads(of("VOLUME")[0]), ["/var/lib/turnpike"])
         json.loads(of("HEALTHCHECK")[0].split("CMD ")[1])
 
+    def test_every_way_to_build_it_keeps_the_health_check(self):
+        """Images in the OCI's format, which is podman's own choice, have none."""
+        for page in ("docs/container.md", "docs/zh-CN/container.md", RECIPE):
+            with open(os.path.join(ROOT, page), encoding="utf-8") as file:
+                for words in re.findall(r"podman build (.*)", file.read()):
+                    self.assertTrue(words.startswith("--format docker "), page)
+
     def test_what_is_copied_is_there(self):
         for text in of("COPY", 0) + of("COPY"):
             if not text.startswith("--from"):
@@ -135,6 +142,9 @@ class Run(unittest.TestCase):
                 stderr=subprocess.DEVNULL)
             self.assertNotEqual(elsewhere.returncode, 0)
             self.assertTrue(machine.run("ls -A /var/lib/turnpike"), "its secrets are in the volume")
+            self.assertIn("nothing is wrong", machine.run(
+                f"setpriv --reuid={uid} --regid={gid} --clear-groups env {' '.join(of('ENV'))} "
+                "turnpike ctl audit"))
         finally:
             server.terminate()
             rest, _ = server.communicate(timeout=20)
