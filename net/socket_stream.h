@@ -66,6 +66,7 @@ class SocketStream : public Stream, public FlushHook, public DeliverHook {
 
  protected:
   SocketStream(Loop& loop, const Released::State& state);
+  MonoTime now() { return loop_.tick().mono; }
 
   enum class Io : std::uint8_t {
     kProgress,   // some bytes moved, there may be more

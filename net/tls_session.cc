@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 
 #include <cerrno>
+#include <cstdint>
 
 #include "base/address.h"
 #include "base/check.h"
@@ -39,6 +40,7 @@ struct TlsSession::Method {
     auto& session = *static_cast<TlsSession*>(BIO_get_data(bio));
     *got = 0;
     BIO_clear_retry_flags(bio);
+    if (session.is_flooded()) return -1;
     if (session.known_empty_) {
       BIO_set_retry_read(bio);
       return -1;
@@ -92,7 +94,23 @@ std::unique_ptr<TlsSession> TlsSession::create(SSL_CTX* context, int fd) {
   BIO_set_data(bio, session.get());
   BIO_set_init(bio, 1);
   SSL_set_bio(session->ssl_, bio, bio);
+  SSL_set_msg_callback(session->ssl_, &TlsSession::on_message);
+  SSL_set_msg_callback_arg(session->ssl_, session.get());
   return session;
+}
+
+// One call of SSL_read() goes through all that is of the handshake until there are bytes or no more
+// records, so that it is here that it must be stopped: what follows a close_notify is thrown away.
+void TlsSession::on_message(int sent, int, int type, const void* bytes, std::size_t size, SSL* ssl,
+                            void* session) {
+  const auto* message = static_cast<const std::uint8_t*>(bytes);
+  const bool updates_keys =
+      sent == 0 && type == SSL3_RT_HANDSHAKE && size > 0 && message[0] == SSL3_MT_KEY_UPDATE;
+  const bool refuses_handshake =
+      sent != 0 && type == SSL3_RT_ALERT && size > 1 && message[1] == SSL_AD_NO_RENEGOTIATION;
+  if (!updates_keys && !refuses_handshake) return;
+  if (static_cast<TlsSession*>(session)->renewals_.take()) return;
+  SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
 }
 
 std::unique_ptr<TlsSession> TlsSession::create(const TlsContext& context, int fd) {

@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "net/renewals.h"
+
 namespace turnpike::net {
 
 class TlsClientContext;
@@ -28,15 +30,22 @@ class TlsSession {
   SSL* ssl() { return ssl_; }
   // Forgets that the descriptor was empty.
   void on_readiness() { known_empty_ = false; }
+  // Before each read.
+  void on_time(MonoTime now) { renewals_.on_time(now); }
+  // The peer has had its keys made anew too often: nothing more is read of it.
+  bool is_flooded() const { return renewals_.are_too_many(); }
 
  private:
   struct Method;
   explicit TlsSession(int fd) : fd_(fd) {}
   static std::unique_ptr<TlsSession> create(SSL_CTX* context, int fd);
+  static void on_message(int sent, int version, int type, const void* bytes, std::size_t size,
+                         SSL* ssl, void* session);
 
   int fd_;
   bool known_empty_ = false;
   bool at_end_ = false;
+  Renewals renewals_;
   SSL* ssl_ = nullptr;
 };
 

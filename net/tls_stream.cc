@@ -51,8 +51,12 @@ TlsStream::Io TlsStream::handshake() {
 }
 
 TlsStream::Io TlsStream::read_some(MutableBytes room, std::size_t& size) {
+  session_->on_time(now());
   ERR_clear_error();
-  return outcome(SSL_read_ex(session_->ssl(), room.data(), room.size(), &size));
+  const Io io = outcome(SSL_read_ex(session_->ssl(), room.data(), room.size(), &size));
+  if (!session_->is_flooded()) return io;
+  failed_ = true;
+  return Io::kFailed;
 }
 
 // A chunk is a record. After a record that the kernel did not take whole, OpenSSL wants the same

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "net/openssl_memory.h"
+#include "net/renewals.h"
 #include "net/stream.h"
 #include "tests/net/harness.h"
 #include "tests/net/tls_client.h"
@@ -323,6 +324,53 @@ TEST(TlsStream, KeyUpdatesGoThrough) {
   ASSERT_TRUE(here.shake_hands());
   ASSERT_EQ(SSL_key_update(here.client.ssl(), SSL_KEY_UPDATE_REQUESTED), 1);
   expect_echo(here, 100000);
+}
+
+TEST(TlsStream, KeyUpdatesWithoutEndEndTheConnection) {
+  for (const int wish : {SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED}) {
+    Connected here({.min_version = TLS1_3_VERSION});
+    ASSERT_TRUE(here.shake_hands());
+    here.client.pause_reading(true);
+    for (int i = 0; i <= Renewals::kAtOnce; ++i) {
+      ASSERT_EQ(SSL_key_update(here.client.ssl(), wish), 1);
+      ASSERT_EQ(SSL_do_handshake(here.client.ssl()), 1);
+    }
+    ASSERT_TRUE(here.until([&] { return here.collector.end.has_value(); }));
+    EXPECT_EQ(here.collector.end, End::kTlsFailed);
+  }
+}
+
+TEST(TlsStream, AsManyKeyUpdatesAsAreGoodLeaveTheConnectionWhole) {
+  Connected here({.min_version = TLS1_3_VERSION});
+  ASSERT_TRUE(here.shake_hands());
+  for (int i = 0; i < Renewals::kAtOnce; ++i) {
+    ASSERT_EQ(SSL_key_update(here.client.ssl(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    ASSERT_EQ(SSL_do_handshake(here.client.ssl()), 1);
+  }
+  expect_echo(here, 1000);
+}
+
+TEST(Renewals, AreGoodForSixtyFourAtOnceAndOneMoreEachSecond) {
+  Renewals renewals;
+  MonoTime now{hours(5)};
+  const auto fit = [&] {
+    renewals.on_time(now);
+    int count = 0;
+    while (renewals.take()) ++count;
+    return count;
+  };
+  EXPECT_EQ(fit(), 64);
+  EXPECT_TRUE(renewals.are_too_many());
+  renewals = Renewals();
+  renewals.on_time(now);
+  for (int i = 0; i < 64; ++i) ASSERT_TRUE(renewals.take());
+  for (int i = 0; i < 1000; ++i) {
+    now = now + milliseconds(1100);
+    renewals.on_time(now);
+    ASSERT_TRUE(renewals.take()) << i;
+  }
+  now = now + hours(1);
+  EXPECT_EQ(fit(), 64);
 }
 
 TEST(TlsStream, ATicketResumesTheSession) {
