@@ -81,6 +81,9 @@ void Agent::restart(Tick now, Outputs& outputs) {
   selected_pair_.reset();
   next_check_ = nominate_at_ = fail_at_ = next_consent_ = MonoTime::never();
   for (const LocalCandidate& local : bases_) checklist_.add_local(local);
+  // Nobody confirms what is selected any more: without another pair it ends as without consent
+  // (RFC 7675 section 5.1).
+  if (selected_) fail_at_ = now.mono + kConsentLifetime;
   start_checking(now, outputs);
   if (!selected_) set_state(State::kNew, outputs);
 }

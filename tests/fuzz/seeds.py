@@ -559,7 +559,58 @@ def echo_stories():
                                   ("D", 3, b""), ("T", 4, b""))
 
 
+CANDIDATES = (b"candidate:1 1 udp 2130706431 192.0.2.3 5001 typ host",
+              b"a=candidate:2 1 UDP 1694498815 192.0.2.4 5002 typ srflx raddr 10.0.0.1 rport 9",
+              b"candidate:3 1 udp 16777215 192.0.2.5 5000 typ relay raddr 0.0.0.0 rport 0 "
+              b"generation 0 ufrag abcd network-cost 10",
+              b"candidate:4 2 udp 1 ::1 5000 typ prflx",
+              b"candidate:5 1 tcp 1 192.0.2.1 9 typ host tcptype active",
+              b"candidate:6 1 udp 1 4c9a6d6e-3f7a.local 5000 typ host",
+              b"candidate:7 1 udp 99999999999 192.0.2.1 70000 typ wrong", b"candidate:",
+              b"turns:turn.example.org:5349?transport=tcp", b"stun:[2001:db8::1]:3478",
+              b"turn:192.0.2.1?transport=udp", b"turn:x:0?transport=sctp", b"stun:h?transport=udp")
+
+
+def ice_stories():
+    """Steps of tests/fuzz/ice_agent.cc."""
+    def told(text):
+        return b"\4" + bytes([len(text)]) + text
+
+    def local(kind=0, base=0):
+        return b"\5" + bytes([kind, 1, 255, 255, 7, base])
+
+    def check(how, address=3):
+        tie = b"" if how & (4 | 8 | 16) else bytes(8)
+        return b"\1" + bytes([how]) + (b"" if how & 2 else bytes(4)) + tie + \
+            bytes([address]) + b"\0"
+
+    def answer(how=0, which=0):
+        more = b"" if how & 3 else b"\1"
+        return b"\2" + bytes([which, how]) + more + (b"\3" if how & 8 else b"")
+    begin, wait, say = b"\6\0", b"\7\x08", b"\x08\3\x80ab"
+    peers = b"".join(map(told, CANDIDATES))
+    for mood in range(4):
+        role = 1 if mood & 1 else 33  # the other side has the other role
+        yield f"connects_{mood}", bytes([mood]) + local() + begin + told(CANDIDATES[0]) + wait + \
+            answer() + wait + check(role & 32 | 1) + wait + answer() + wait + say + \
+            check(role & 32 | 65) + (wait + answer()) * 6 + say + b"\7\xff" * 9 + say
+    yield "candidates", b"\0" + local() + local(1, 1) + local(3, 2) + peers + begin + wait * 9
+    yield "checks_first", b"\1" + local() + check(33) + check(97, 4) + begin + wait * 9
+    yield "conflict", b"\0" + local() + begin + check(33 | 8) + check(33 | 16) + check(1) + \
+        told(CANDIDATES[0]) + wait + answer(1) + wait + answer(1) + wait
+    yield "refused", b"\0" + local() + begin + told(CANDIDATES[0]) + wait + answer(17) + wait + \
+        told(CANDIDATES[1]) + wait + answer(33, 1) + wait + answer(8) + answer(4) + answer(2)
+    yield "strangers", b"\0" + local() + begin + check(128 | 33) + check(32) + check(2 | 33) + \
+        check(4 | 33) + b"\0\3\x14" + stun(0x0001) + b"\0" + b"\0\3\4ab"
+    yield "restart", b"\0" + local() + begin + told(CANDIDATES[0]) + wait + answer() + wait + \
+        answer() + b"\x09\0" + begin + told(CANDIDATES[0]) + wait + answer() + wait + say
+    yield "lite_peer", b"\1" + local() + b"\6\1" + told(CANDIDATES[0]) + (wait + answer()) * 4
+    yield "crowd", b"\0" + b"".join(local(0, i % 3) for i in range(40)) + begin + \
+        b"".join(check(33, i) for i in range(128)) + wait * 20
+
+
 TARGETS = {"sdp": descriptions, "echo_endpoint": echo_stories,
+           "ice_agent": ice_stories,
            "rtp_and_rtcp": rtp_and_rtcp_packets, "dcep": channel_messages,
            "stun_message": stun_messages, "dtls_listener": dtls_datagrams,
            "proxy_header": proxy_headers, "stream_framer": streams, "http_head": http_heads,

@@ -148,6 +148,21 @@ TEST_F(IceAgent, NominatesAPairThatWorksAndThenSendsByIt) {
   EXPECT_EQ(out_.take().to, kThere);
 }
 
+TEST_F(IceAgent, ARestartThatNobodyAnswersEndsWhatWasSelectedAsSilenceDoes) {
+  begin();
+  arrives(kThere, answer_to(out_.take()));
+  wait(milliseconds{0});
+  arrives(kThere, answer_to(out_.take()));
+  ASSERT_EQ(agent_.state(), Agent::State::kConnected);
+  agent_.restart(now_, out_);
+  wait(seconds{29});
+  EXPECT_TRUE(agent_.send(as_bytes("media"), out_));
+  EXPECT_LE(agent_.next_deadline(), now_.mono + Duration(seconds{1}));
+  wait(seconds{1});
+  EXPECT_EQ(agent_.state(), Agent::State::kFailed);
+  EXPECT_FALSE(agent_.send(as_bytes("media"), out_));
+}
+
 TEST_F(IceAgent, AnAnswerFromElsewhereFailsThePair) {
   begin();
   arrives(kElsewhere, answer_to(out_.take()));
