@@ -21,7 +21,8 @@ MANIFEST = os.path.join(ROOT, "tools/packaging/kubernetes/turnpike.yaml")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 # These speak of other programs' options as well.
-OF_OTHER_PROGRAMS = {"docs/load-testing.md", "docs/performance-log.md", "CONTRIBUTING.md"}
+OF_OTHER_PROGRAMS = {"docs/load-testing.md", "docs/fuzzing.md", "docs/performance-log.md",
+                     "CONTRIBUTING.md"}
 OF_PODMAN = {"--format", "--network", "--sysctl"}
 ALL_PORTS = ("3478", "5349", "49152", "65535")
 

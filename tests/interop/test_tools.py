@@ -6,10 +6,15 @@ The system is played by small programs at the front of PATH, which write down ho
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from server import ROOT
+
+sys.path.insert(0, os.path.join(ROOT, "tools/lib"))
+
+import fuzz_coverage  # noqa: E402
 
 
 def run(*command, **more):
@@ -158,6 +163,23 @@ class CommandLines(unittest.TestCase):
         for target in targets:
             self.assertTrue(os.listdir(os.path.join(ROOT, "tests/corpus", target)), target)
 
+    def test_every_fuzz_target_has_files_whose_coverage_counts(self):
+        targets = run("tools/fuzz", "--list").stdout.split()
+        self.assertEqual(sorted(set(targets) - set(fuzz_coverage.PARSERS)), [])
+        for target in targets:
+            for file in fuzz_coverage.PARSERS[target]:
+                self.assertTrue(os.path.isfile(os.path.join(ROOT, file)), file)
+
+    def test_mistakes_about_coverage_are_told_before_anything_is_built(self):
+        for options, why in ((("nonsense",), "no fuzz target nonsense"),
+                             (("--seconds", "1m"), "a number, not 1m"),
+                             (("--write", "docs/nowhere.md"), "a page that exists"),
+                             (("--nonsense",), "unknown option --nonsense")):
+            with self.subTest(options=options):
+                done = run("tools/fuzz", "--coverage", *options)
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+                self.assertIn(why, done.stderr)
+
     def test_every_stage_is_explained(self):
         words = run("tools/test", "--help").stdout
         with open(os.path.join(ROOT, "tools/lib/stages.sh"), encoding="utf-8") as file:
@@ -165,6 +187,42 @@ class CommandLines(unittest.TestCase):
         self.assertEqual(len(lists), 2)
         for stage in " ".join(lists).split():
             self.assertRegex(words, rf"(?m)^  {stage} +\w")
+
+
+class Coverage(unittest.TestCase):
+    """The table of tools/fuzz --coverage, from figures as LLVM gives them."""
+
+    def test_percentages_are_of_what_there_is(self):
+        def counts(covered, count):
+            return {kind: (covered, count) for kind in fuzz_coverage.KINDS}
+        measured = {"one": ({"a.cc": counts(1, 4), "b.cc": counts(0, 0)},
+                            {"a.cc": counts(3, 4), "b.cc": counts(0, 0)}),
+                    "two": ({"a.cc": counts(4, 4)}, {"a.cc": counts(4, 4)})}
+        rows = [[cell.strip() for cell in row.strip("|").split("|")]
+                for row in fuzz_coverage.table_of(measured, 10).splitlines()]
+        self.assertIn("after 10 s: lines %", rows[0])
+        self.assertEqual({len(row) for row in rows}, {8})
+        self.assertEqual(rows[2], ["**one**", "4", "25.0", "25.0", "25.0", "75.0", "75.0", "75.0"])
+        self.assertEqual(rows[4][1:4], ["0", "-", "-"])
+        self.assertEqual(rows[-1][:5:2], ["**all**", "62.5", "62.5"])
+
+        brief = fuzz_coverage.table_of(measured, 0).splitlines()
+        self.assertEqual({row.count("|") for row in brief}, {6})
+
+    def test_lines_that_nothing_reached_are_told_as_spans(self):
+        lcov = f"SF:{ROOT}/a.cc\nDA:3,0\nDA:4,0\nDA:5,7\nDA:9,0\nend_of_record\n"
+        found = fuzz_coverage.unreached_lines(lcov)
+        self.assertEqual(found, {"a.cc": [3, 4, 9]})
+        self.assertEqual(fuzz_coverage.spans(found["a.cc"]), "3-4, 9")
+
+    def test_the_page_keeps_what_is_around_the_table(self):
+        with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as page:
+            page.write(f"before\n{fuzz_coverage.BEGIN}\nold\n{fuzz_coverage.END}\nafter\n")
+            page.flush()
+            fuzz_coverage.write_into(page.name, "| new |\n")
+            with open(page.name, encoding="utf-8") as file:
+                self.assertEqual(file.read(), f"before\n{fuzz_coverage.BEGIN}\n| new |\n"
+                                              f"{fuzz_coverage.END}\nafter\n")
 
 
 class Dev(unittest.TestCase):
