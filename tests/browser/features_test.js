@@ -125,6 +125,33 @@ test("a file goes on where it stopped after the server was killed", async (share
   assert.equal(sha256(file.content), sha256(content));
 }, { limit: 150_000 });
 
+test("a file that is asked for twice arrives once", async (shared) => {
+  const [ann, ben] = await people(shared, "twice", ["Ann", "Ben"]);
+  await ben.evaluate(() => {
+    const { send } = RTCDataChannel.prototype;
+    RTCDataChannel.prototype.send = function sendTwice(data) {
+      send.call(this, data);
+      if (typeof data !== "string" || !data.includes('"accept"')) return;
+      // Again when the first bytes have come.
+      const timer = setInterval(() => {
+        if (!(document.querySelector(".file progress").value > 0)) return;
+        clearInterval(timer);
+        window.askedTwice = true;
+        send.call(this, data);
+      }, 5);
+    };
+  });
+  const content = randomBytes(20_000_000);
+  await attach(ann, "film.bin", "application/octet-stream", content);
+  await ben.locator(".file .accept").click();
+  await waitForText(ben, ".file .file-state", /Received/);
+  await waitForText(ann, ".file .file-state", /Sent/);
+  assert.equal(await ben.evaluate(() => window.askedTwice), true);
+  const file = await download(ben, ".file .save");
+  assert.equal(sha256(file.content), sha256(content));
+  await assertNoTroubles(ann, ben);
+});
+
 test("pictures show at once, dropped files too, and scripts in pictures do not", async (shared) => {
   const [ann, ben] = await people(shared, "pictures", ["Ann", "Ben"]);
   await ann.evaluate((base64) => {

@@ -672,6 +672,9 @@ class Files {
     if (!expected) return channel.close();
     const old = transfer.channel;
     transfer.channel = channel;
+    // Asked twice from the same place, as when both a new connection and its offer say so, the sender
+    // begins twice: what the first channel has brought comes again.
+    transfer.known = transfer.bytes - transfer.from;
     old?.close();
     channel.binaryType = "arraybuffer";
     channel.addEventListener("message", ({ data }) => {
@@ -723,8 +726,9 @@ class Files {
 
   #ask(transfer) {
     transfer.channel = null;
+    transfer.from = transfer.bytes;
     if (transfer.bytes === transfer.size) return this.#complete(transfer);
-    transfer.peer.tell({ file: { accept: transfer.id, from: transfer.bytes } });
+    transfer.peer.tell({ file: { accept: transfer.id, from: transfer.from } });
   }
 
   #onOffer(peer, { id, name, size, mime, about = null }) {
@@ -758,11 +762,16 @@ class Files {
   }
 
   #onChunk(transfer, data) {
-    if (!(data instanceof ArrayBuffer) || transfer.bytes + data.byteLength > transfer.size) {
+    if (!(data instanceof ArrayBuffer)) return this.stop(transfer, "cancelled", true);
+    const known = Math.min(transfer.known, data.byteLength);
+    transfer.known -= known;
+    const chunk = known > 0 ? data.slice(known) : data;
+    if (chunk.byteLength === 0) return;
+    if (transfer.bytes + chunk.byteLength > transfer.size) {
       return this.stop(transfer, "cancelled", true);
     }
-    transfer.chunks.push(data);
-    transfer.bytes += data.byteLength;
+    transfer.chunks.push(chunk);
+    transfer.bytes += chunk.byteLength;
     if (transfer.chunks.length * kChunk >= kBlob) transfer.parts.push(new Blob(transfer.chunks.splice(0)));
     if (transfer.bytes === transfer.size) this.#complete(transfer);
     else this.#change(transfer, "running");
