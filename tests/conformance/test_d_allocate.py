@@ -427,14 +427,19 @@ class FewPorts(Requests):
         with Server("--workers", "1", "--user", f"{USER}:{PASSWORD}", "--relay-ip", "127.0.0.1",
                     *ports) as server:
             first, second = (self.client(server=server.address) for _ in range(2))
+            before = time.monotonic()
             for client in (first, second):
                 client.authenticated(allocation((EVEN_PORT, RESERVE)))
+            after = time.monotonic()
             third = self.client(server=server.address)
             self.assertEqual(self.code(third, allocation()), 508)
-            began = time.monotonic()
             first.refresh(0)
             self.assertEqual(self.code(third, allocation((EVEN_PORT, RESERVE))), 508)
-            time.sleep(max(0, began + 29 - time.monotonic()))
-            self.assertEqual(self.code(third, allocation((EVEN_PORT, RESERVE))), 508)
-            time.sleep(max(0, began + 31.5 - time.monotonic()))
-            self.assertIsNone(self.code(third, allocation((EVEN_PORT, RESERVE))))
+            time.sleep(max(0, before + 28 - time.monotonic()))
+            answer = self.code(third, allocation((EVEN_PORT, RESERVE)))
+            if time.monotonic() < before + 30:  # a machine that others use may be later than that
+                self.assertEqual(answer, 508)
+            time.sleep(max(0, after + 31.5 - time.monotonic()))
+            if answer == 508:
+                answer = self.code(third, allocation((EVEN_PORT, RESERVE)))
+            self.assertIsNone(answer)
