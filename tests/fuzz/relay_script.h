@@ -42,6 +42,7 @@ class RelayScript : private turn::Sink, private turn::Quota, private turn::LiveR
   void raw_packet();
   void request();
   void add_attribute(stun::Builder& builder);
+  void add_ticket(stun::Builder& builder);
   void channel_data();
   void peer_packets();
   void let_time_pass();
@@ -69,6 +70,7 @@ class RelayScript : private turn::Sink, private turn::Quota, private turn::LiveR
   Tick now_{{seconds{1000}}, {seconds{1700000000}}};
   std::array<turn::Path, kClients> clients_;
   std::array<std::string, kClients> nonces_;  // the last one each client was given
+  Packet ticket_;                             // the last one of all (RFC 8016)
   // What one relay of ours sent to another: it arrives after the step, since a sink may not call
   // back.
   struct Looped {

@@ -259,6 +259,10 @@ def data(payload):
     return bytes([4, len(payload)]) + payload
 
 
+def ticket(which):
+    return bytes([10, which])
+
+
 def channel(client, size, *twists):
     count = b"" if client in (TCP, TLS) else bytes([len(twists) - 1])
     return bytes([CHANNEL, client]) + count + bytes([size, *twists])
@@ -307,6 +311,23 @@ def stories():
         request(UDP, ALLOCATE | FINGERPRINT, transport(), bytes([5, 1]), bytes([6]),
                 bytes([7, 1, 0x80]), bytes([8, 0x7F, 0xFF, 2, 1, 1]))
     yield "quota", b"".join(allocated(client) for client in range(4)) * 2
+    mobile = 2 * request(UDP, ALLOCATE, transport(), ticket(0)) + \
+        request(UDP, BIND, number(1), peer(0))
+    for name, client in (("udp6", UDP6), ("tcp", TCP)):
+        yield "moves_" + name, mobile + 2 * request(client, REFRESH, ticket(1), lifetime(40)) + \
+            from_peer(0, 0, 10, 35) + channel(client, 12, 0) + from_peer(0, 0, 10, 35) + \
+            request(UDP, REFRESH, ticket(1), lifetime(40)) + channel(UDP, 12, 0) + \
+            bytes([TIME, 20, GONE, client, TIME, 255])
+    yield "moves_in_vain", mobile + 2 * request(TLS, REFRESH, ticket(3) + b"\5") + \
+        allocated(TCP) + request(TCP, REFRESH, ticket(1)) + request(UDP, REFRESH, ticket(1)) + \
+        request(TLS, REFRESH, ticket(0)) + request(UDP, REFRESH, lifetime(0))
+    pair_of_ports = 2 * request(UDP, ALLOCATE, transport(), bytes([7, 1, 0x80]))
+    yield "claimed", pair_of_ports + 2 * request(TCP, ALLOCATE, transport(), bytes([8, 0])) + \
+        request(TLS, ALLOCATE, transport(), bytes([8, 0]))
+    yield "promised_in_vain", pair_of_ports + bytes([TIME, 10]) + \
+        2 * request(TCP, ALLOCATE, transport(), bytes([8, 0])) + bytes([REVOKE, 0])
+    yield "two_families", 2 * request(UDP, ALLOCATE, transport(), bytes([9])) + \
+        request(UDP, PERMIT, peer(0), peer(3)) + request(UDP, REFRESH, bytes([5, 1]), lifetime(0))
     yield "garbage", raw(UDP, b"\x80" * 30) + raw(UDP6, b"\0\1") + \
         raw(TCP, b"GET / HTTP/1.1\r\n\r\n")
 
