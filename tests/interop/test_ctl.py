@@ -8,9 +8,9 @@ import socket
 import stat
 import subprocess
 import tempfile
-import time
 import unittest
 
+from operating import Operated
 from server import BINARY, Server
 from turnclient import Refused, TurnClient
 from websocket import Closed, WebSocket
@@ -32,7 +32,7 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-class Ctl(unittest.TestCase):
+class Ctl(Operated, unittest.TestCase):
     def start(self, *options, workers=2, ends_itself=False, **more):
         self.folder = tempfile.mkdtemp(prefix="turnpike-ctl-")
         self.addCleanup(shutil.rmtree, self.folder)
@@ -70,12 +70,6 @@ class Ctl(unittest.TestCase):
         self.addCleanup(client.close)
         client.allocate()
         return client
-
-    def comes_to_be(self, question, wanted):
-        end = time.monotonic() + SECONDS
-        while (answer := question()) != wanted:
-            self.assertLess(time.monotonic(), end, f"still {answer}")
-            time.sleep(0.02)
 
     def test_the_socket_is_its_owners_and_goes_with_the_server(self):
         self.start()
