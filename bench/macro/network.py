@@ -5,14 +5,13 @@ The namespaces have addresses of the network that is set aside for benchmarks (R
 C.2.2), no way out, and end with the comparison, also with one that is terminated."""
 
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
 import subprocess
 import sys
 
-CLONE_NEWNET = 0x40000000
+from namespaces import inside_network  # of tests/interop
 
 
 class Loopback:
@@ -95,23 +94,10 @@ class Namespaces(Loopback):
         return ["ip", "netns", "exec", self.load, *command]
 
     def at_server(self):
-        return self.inside(self.server)
+        return inside_network(f"/run/netns/{self.server}")
 
     def at_load(self):
-        return self.inside(self.load)
-
-    @contextlib.contextmanager
-    def inside(self, namespace):
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net", "rb") as home, \
-                open(f"/run/netns/{namespace}", "rb") as there:
-            if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "setns")
-            try:
-                yield
-            finally:
-                if libc.setns(home.fileno(), CLONE_NEWNET) != 0:
-                    os._exit(1)  # never go on in the wrong network
+        return inside_network(f"/run/netns/{self.load}")
 
 
 def may_make_namespaces():

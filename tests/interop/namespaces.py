@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNET = 0x40000000  # <sched.h>
 
 
 def run(*command):
@@ -14,6 +14,21 @@ def run(*command):
                           stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+
+@contextlib.contextmanager
+def inside_network(namespace):
+    """Sockets that this thread makes here belong for ever to the network whose file that is."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net", "rb") as home, open(namespace, "rb") as there:
+        if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, f"setns: {os.strerror(number)}", namespace)
+        try:
+            yield
+        finally:
+            if libc.setns(home.fileno(), CLONE_NEWNET) != 0:
+                os._exit(1)  # never go on in the wrong network
 
 
 class Network:
@@ -67,19 +82,8 @@ class Network:
     def on(self, host, *command):
         run(*self.prefix(host), *command)
 
-    @contextlib.contextmanager
     def inside(self, host):
-        """Sockets that this thread makes here belong to that host for ever."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net", "rb") as home, \
-                open(f"/run/netns/{self.full(host)}", "rb") as there:
-            if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "setns")
-            try:
-                yield
-            finally:
-                if libc.setns(home.fileno(), CLONE_NEWNET) != 0:
-                    os._exit(1)  # never go on in the wrong network
+        return inside_network(f"/run/netns/{self.full(host)}")
 
     def socket_maker(self, host):
         def make(family, kind):

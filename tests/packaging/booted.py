@@ -8,7 +8,6 @@ reached its target and has run a service in a sandbox. Whatever fails later is a
 """
 
 import contextlib
-import ctypes
 import os
 import select
 import shutil
@@ -18,11 +17,11 @@ import tempfile
 import time
 import unittest
 
+from namespaces import inside_network
 from throwaway import FORGET, Machine
 
 SECONDS = 60  # for systemd's start, and for anything that it is asked
 SYSTEMD = "/lib/systemd/systemd"
-CLONE_NEWNET = 0x40000000  # <sched.h>
 
 # In a mount namespace of its own: the group in which all else happens, and the overlay.
 ENTER = """
@@ -188,16 +187,7 @@ class BootedMachine(Machine):
                 "--cgroup", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
                 "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", *words]
 
-    @contextlib.contextmanager
     def network(self):
         """The caller's thread is in the machine's network meanwhile; sockets stay where they were
         made."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net", "rb") as home, \
-                open(f"/proc/{self.inside}/ns/net", "rb") as there:
-            if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "setns")
-            try:
-                yield
-            finally:
-                libc.setns(home.fileno(), CLONE_NEWNET)
+        return inside_network(f"/proc/{self.inside}/ns/net")
