@@ -6,17 +6,12 @@
 
 #include "base/check.h"
 #include "stun/classify.h"
-#include "stun/integrity.h"
 #include "stun/message.h"
 #include "tests/fuzz/findings.h"
 
 namespace turnpike::fuzz {
 
 namespace {
-
-constexpr std::string_view kRealm = "r";
-constexpr std::string_view kUser = "u";
-constexpr std::string_view kPassword = "p";
 
 const IpAddress kLocal = IpAddress::v4(10, 0, 0, 5);
 const IpAddress kLocalIPv6 = *IpAddress::parse("2600::5");
@@ -28,16 +23,19 @@ IpAddress ip(std::string_view text) {
   return *parsed;
 }
 
+// The only one below 1024 that connections may go to.
+constexpr std::uint16_t kPeerPort = 9;
+
 // Some may be reached, some must not; the live relays come on top of these.
 const std::array<Address, 10>& peers() {
-  static const std::array<Address, 10> list = {{{ip("8.8.8.8"), 9},
+  static const std::array<Address, 10> list = {{{ip("8.8.8.8"), kPeerPort},
                                                 {ip("8.8.8.8"), 10},
-                                                {ip("8.8.4.4"), 9},
-                                                {ip("2600::1"), 9},
-                                                {ip("10.0.0.1"), 9},
-                                                {ip("127.0.0.1"), 9},
-                                                {ip("::1"), 9},
-                                                {ip("::ffff:8.8.8.8"), 9},
+                                                {ip("8.8.4.4"), kPeerPort},
+                                                {ip("2600::1"), kPeerPort},
+                                                {ip("10.0.0.1"), kPeerPort},
+                                                {ip("127.0.0.1"), kPeerPort},
+                                                {ip("::1"), kPeerPort},
+                                                {ip("::ffff:8.8.8.8"), kPeerPort},
                                                 {kLocal, 3478},
                                                 {kExternal, 3478}}};
   return list;
@@ -53,7 +51,9 @@ turn::Path path(turn::Transport transport, std::string_view client, std::uint64_
           .stream = stream};
 }
 
-std::shared_ptr<const turn::Settings> settings() {
+}  // namespace
+
+std::shared_ptr<const turn::Settings> RelayScript::settings() {
   auto made = std::make_shared<turn::Settings>(
       turn::Credentials::Source{.realm = std::string(kRealm),
                                 .users = {{std::string(kUser), std::string(kPassword)}},
@@ -65,10 +65,13 @@ std::shared_ptr<const turn::Settings> settings() {
   made->unauthorized_burst = 40;
   made->max_allocations = 6;
   made->mobility = true;
+  made->token_keys = turn::TokenKeys(std::string(kRealm), {{kTokenKeyId, kTokenKey}});
+  made->tcp_relay = true;
+  made->allowed_low_tcp_ports = {{kPeerPort, kPeerPort}};
+  made->max_data_connections = 6;
+  made->max_bps = 50'000;
   return made;
 }
-
-}  // namespace
 
 RelayScript::RelayScript(ByteView script)
     : script_(script),
@@ -77,8 +80,11 @@ RelayScript::RelayScript(ByteView script)
                path(turn::Transport::kTcp, "7.7.7.7:1000", 1),
                path(turn::Transport::kTls, "7.7.7.8:1000", 2)},
       server_(std::make_unique<turn::Server>(
-          settings(),
-          turn::Server::Shared{.quota = *this, .live_relays = *this, .random = random_})) {}
+          settings(), turn::Server::Shared{.quota = *this,
+                                           .live_relays = *this,
+                                           .random = random_,
+                                           .live_tcp_relays = &live_tcp_relays_,
+                                           .workers = kWorkers})) {}
 
 void RelayScript::play() {
   for (std::size_t i = 0; i < kMaxSteps && script_.remaining() > 0; ++i) {
@@ -91,6 +97,7 @@ void RelayScript::play() {
   CHECK(reserved_.empty());
   CHECK(charged_.empty());
   CHECK(live_ == 0);
+  CHECK(data_.empty());
   const auto left = server_->examine();
   expect_none(left.findings);
   CHECK(left.held.empty() && left.promised.empty());
@@ -98,7 +105,7 @@ void RelayScript::play() {
 }
 
 void RelayScript::step() {
-  switch (script_.u8() % 8) {
+  switch (script_.u8() % 11) {
     case 0:
       return raw_packet();
     case 1:
@@ -112,6 +119,12 @@ void RelayScript::step() {
       return let_time_pass();
     case 6:
       return server_->on_client_gone(now_, pick_client(), *this);
+    case 8:
+      return connecting_ends();
+    case 9:
+      return peer_connects();
+    case 10:
+      return data_flows();
     default:
       return server_->revoke(now_, kUser, now_.wall + seconds{script_.u8()}, *this);
   }
@@ -120,86 +133,6 @@ void RelayScript::step() {
 void RelayScript::raw_packet() {
   const turn::Path& client = pick_client();
   deliver(client, pick_bytes(200), 0);
-}
-
-// A request or an indication as an honest client would write it, with attributes from the script.
-void RelayScript::request() {
-  const turn::Path& client = pick_client();
-  const auto index = static_cast<std::size_t>(&client - clients_.data());
-  const std::uint8_t kind = script_.u8();
-  const auto method = static_cast<std::uint16_t>(kind & 0x0f);
-  const auto cls = (kind & 0x10) != 0 ? stun::Class::kIndication : stun::Class::kRequest;
-  const bool sealed = (kind & 0x20) == 0;
-  stun::TransactionId id{};
-  id[0] = script_.u8();
-
-  Packet room(1500);
-  stun::Builder builder(room, cls, method, id);
-  for (std::uint8_t left = script_.u8() % 6; left > 0; --left) add_attribute(builder);
-  if (sealed) {
-    builder.text(stun::Attribute::kUsername, kUser).text(stun::Attribute::kRealm, kRealm);
-    builder.text(stun::Attribute::kNonce, nonces_[index]);
-    builder.message_integrity(stun::long_term_key(kUser, kRealm, kPassword));
-  }
-  if ((kind & 0x40) != 0) builder.fingerprint();
-  const ByteView message = builder.finish();
-  if (!message.empty()) deliver(client, Packet(message.begin(), message.end()), 0);
-}
-
-void RelayScript::add_attribute(stun::Builder& builder) {
-  using stun::Attribute;
-  switch (script_.u8() % 12) {
-    case 0:
-      builder.requested_transport(script_.u8() % 2 == 0 ? stun::kProtocolUdp : script_.u8());
-      return;
-    case 1:
-      builder.xor_address(Attribute::kXorPeerAddress, pick_peer());
-      return;
-    case 2:
-      builder.channel_number(static_cast<std::uint16_t>(0x3fff + script_.u8() % 8));
-      return;
-    case 3:
-      builder.u32(Attribute::kLifetime, script_.u8() * 16u);
-      return;
-    case 4: {
-      const Packet data = pick_bytes(64);
-      builder.bytes(Attribute::kData, data);
-      return;
-    }
-    case 5:
-      builder.requested_address_family(script_.u8() % 2 == 0 ? Family::kIPv4 : Family::kIPv6);
-      return;
-    case 6:
-      builder.flag(Attribute::kDontFragment);
-      return;
-    case 7: {
-      const Packet value = pick_bytes(8);
-      builder.bytes(Attribute::kEvenPort, value);
-      return;
-    }
-    case 8:
-      builder.u64(Attribute::kReservationToken, kFirstToken + script_.u8() % 8);
-      return;
-    case 9:
-      builder.u32(Attribute::kAdditionalAddressFamily, 0x02000000);
-      return;
-    case 10:
-      return add_ticket(builder);
-    default: {
-      const auto type = static_cast<Attribute>(script_.u16());
-      const Packet value = pick_bytes(32);
-      builder.bytes(type, value);
-    }
-  }
-}
-
-// Empty, which asks for one; the last that anybody was given; or a forged one.
-void RelayScript::add_ticket(stun::Builder& builder) {
-  const std::uint8_t which = script_.u8() % 4;
-  Packet ticket;
-  if (which > 0) ticket = ticket_;
-  if (which == 3 && !ticket.empty()) ticket[script_.u8() % ticket.size()] ^= 1;
-  builder.bytes(stun::Attribute::kMobilityTicket, ticket);
 }
 
 // One ChannelData message or a train of them, its numbers and lengths right or a little off.
@@ -225,8 +158,8 @@ void RelayScript::channel_data() {
 
 void RelayScript::peer_packets() {
   const Address peer = pick_peer();
-  if (relays_.empty()) return;
-  const auto relay = std::next(relays_.begin(), script_.u8() % static_cast<int>(relays_.size()));
+  const auto relay = pick(relays_);
+  if (relay == relays_.end()) return;
   const std::uint32_t segment = 1 + script_.u8() % 40;
   Packet packet(std::max<std::size_t>(1, script_.u8()), 0x55);
   server_->on_peer(now_, relay->second.owner, peer,
@@ -264,6 +197,8 @@ void RelayScript::check() {
   CHECK(audit.allocations == live_);
   CHECK(audit.permissions <= audit.allocations * turn::kMaxPermissionsPerAllocation);
   CHECK(audit.channels <= audit.allocations * turn::kMaxChannelsPerAllocation);
+  CHECK(audit.data_connections == data_.size());
+  for (const auto& [name, data] : data_) CHECK(relays_.contains(data.relay.value));
   CHECK(audit.allocations > 0 || (audit.permissions == 0 && audit.channels == 0));
   CHECK(audit.allocations == 0 || server_->next_deadline() != MonoTime::never());
 }
@@ -284,6 +219,7 @@ void RelayScript::compare(const turn::Server::Examination& examination) const {
     for (const turn::Relay& relay : holding.relays) {
       const auto open = relays_.find(relay.handle.value);
       CHECK(open != relays_.end() && open->second.address == relay.address);
+      CHECK(open->second.tcp == holding.tcp);
       ++relays;
     }
   }
@@ -315,7 +251,8 @@ RelayScript::Packet RelayScript::pick_bytes(std::size_t most) {
 
 void RelayScript::deliver(const turn::Path& client, const Packet& packet, std::uint32_t segment) {
   if (packet.empty()) return;
-  server_->on_client(now_, client, Run::train(packet, segment), *this);
+  const turn::Path path = client;  // a splice changes the client's
+  server_->on_client(now_, path, Run::train(packet, segment), *this);
 }
 
 void RelayScript::to_client(const turn::Path& client, const turn::Parts& parts) {
@@ -337,21 +274,24 @@ void RelayScript::to_client(const turn::Path& client, const turn::Parts& parts) 
     if (const auto nonce = view->text(stun::Attribute::kNonce)) {
       nonces_[static_cast<std::size_t>(known - clients_.begin())] = *nonce;
     }
+    if (const auto id = view->u32(stun::Attribute::kConnectionId)) connection_id_ = *id;
     if (const auto ticket = view->value(stun::Attribute::kMobilityTicket)) {
       ticket_.assign(ticket->begin(), ticket->end());
     }
   }
 }
 
+// Three addresses may be reached by strangers, and our own only where one of us is behind it.
+bool RelayScript::is_stranger(const IpAddress& peer) {
+  return peer == ip("8.8.8.8") || peer == ip("8.8.4.4") || peer == ip("2600::1");
+}
+
 void RelayScript::to_peer(turn::RelayHandle relay, const Address& peer, const Run& run) {
-  CHECK(relays_.contains(relay.value));
+  CHECK(relays_.contains(relay.value) && !relays_.at(relay.value).tcp);
   CHECK(run.count > 0);
   for (std::uint32_t i = 0; i < run.count; ++i) CHECK(run.segment(i).size() <= 65535);
-  // Three addresses may be reached by strangers, and our own only where one of us is behind it.
-  const bool stranger =
-      peer.ip == ip("8.8.8.8") || peer.ip == ip("8.8.4.4") || peer.ip == ip("2600::1");
-  CHECK(stranger || is_live(peer));
-  if (stranger) return;
+  CHECK(is_stranger(peer.ip) || is_live(peer));
+  if (is_stranger(peer.ip)) return;
   for (std::uint32_t i = 0; i < run.count; ++i) {
     const ByteView bytes = run.segment(i);
     looped_.push_back({relays_.at(relay.value).address, peer, Packet(bytes.begin(), bytes.end())});
@@ -371,19 +311,20 @@ Expected<turn::Relay, turn::RelayError> RelayScript::open_relay(const turn::Rela
     relay.reserved = next_token_++;
     reserved_[relay.reserved] = {{relay.address.ip, next_port_++}, wish.reserve_for};
   }
-  relays_[relay.handle.value] = {relay.address, wish.owner};
+  relays_[relay.handle.value] = {relay.address, wish.owner,
+                                 wish.protocol == turn::RelayProtocol::kTcp};
   return relay;
 }
 
 Expected<turn::ClaimedRelay, turn::RelayError> RelayScript::claim_relay(const Claim& claim) {
   const auto found = reserved_.find(claim.token);
-  if (found == reserved_.end() || relays_.size() >= kMaxRelays) {
+  if (found == reserved_.end() || found->second.second.name != claim.name ||
+      relays_.size() >= kMaxRelays) {
     return unexpected(turn::RelayError::kNoReservation);
   }
   const auto [address, subject] = found->second;
-  CHECK(subject.name == claim.name);  // there is but one user
   reserved_.erase(found);
-  relays_[next_relay_] = {address, claim.owner};
+  relays_[next_relay_] = {address, claim.owner, false};
   return turn::ClaimedRelay{{.handle = {next_relay_++}, .address = address}, subject.client};
 }
 
@@ -415,9 +356,12 @@ void RelayScript::release(const turn::QuotaSubject& subject) {
   charged_.erase(held);
 }
 
-bool RelayScript::is_live(const Address& relayed) const {
-  return std::any_of(relays_.begin(), relays_.end(),
-                     [&](const auto& relay) { return relay.second.address == relayed; });
+bool RelayScript::is_live(const Address& relayed) const { return is_live(relayed, false); }
+
+bool RelayScript::is_live(const Address& relayed, bool tcp) const {
+  return std::any_of(relays_.begin(), relays_.end(), [&](const auto& relay) {
+    return relay.second.address == relayed && relay.second.tcp == tcp;
+  });
 }
 
 }  // namespace turnpike::fuzz
