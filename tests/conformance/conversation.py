@@ -9,7 +9,7 @@ import unittest
 
 from server import Server
 from turnclient import (BINDING, COOKIE, ERROR, ERROR_CODE, REQUEST, Message, Refused, TurnClient,
-                        connect_from_new_port)
+                        connect_from_new_port, first_message)
 
 USER, PASSWORD, REALM_NAME = "alice", "correct horse", "example.org"
 ANSWER_SECONDS = 3.0
@@ -71,8 +71,10 @@ class Wire:
         """The next message as bytes; None when none comes; b"" when a stream has ended."""
         end = time.monotonic() + seconds
         while True:
-            if self.transport != "udp" and (message := self.framed()) is not None:
-                return message
+            if self.transport != "udp":
+                message, self.pending = first_message(self.pending)
+                if message is not None:
+                    return message
             self.socket.settimeout(max(0.001, end - time.monotonic()))
             try:
                 data = self.socket.recv(65536)
@@ -83,16 +85,6 @@ class Wire:
             if self.transport == "udp" or not data:
                 return data
             self.pending += data
-
-    def framed(self):
-        if len(self.pending) < 4:
-            return None
-        kind, length = struct.unpack_from("!HH", self.pending)
-        size = 4 + length + (-length % 4) if kind & 0xC000 else 20 + length
-        if len(self.pending) < size:
-            return None
-        message, self.pending = self.pending[:size], self.pending[size:]
-        return message
 
     def ask(self, data, key=None):
         """Sends, and answers the response to it, decoded; raises when none comes."""

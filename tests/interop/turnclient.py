@@ -146,6 +146,16 @@ def connect_from_new_port(make, server):
         _ports_kept.append(made)
 
 
+def first_message(stream):
+    """(a STUN or ChannelData message that begins these bytes, those behind it); (None, all of them)
+    when it is not whole yet."""
+    if len(stream) < 4:
+        return None, stream
+    kind, length = struct.unpack_from("!HH", stream)
+    size = 4 + length + (-length % 4) if kind & 0xC000 else 20 + length
+    return (None, stream) if len(stream) < size else (stream[:size], stream[size:])
+
+
 class TurnClient:
     """One connection to a server and at most one allocation on it."""
 
@@ -321,8 +331,10 @@ class TurnClient:
     def read(self, end):
         """One packet before the monotonic time `end`, or None."""
         while True:
-            if self.transport != "udp" and (packet := self.framed()) is not None:
-                return packet
+            if self.transport != "udp":
+                packet, self.pending = first_message(self.pending)
+                if packet is not None:
+                    return packet
             left = end - time.monotonic()
             if left <= 0:
                 return None
@@ -336,13 +348,3 @@ class TurnClient:
             if not data:
                 raise ConnectionError("the server closed the connection")
             self.pending += data
-
-    def framed(self):
-        if len(self.pending) < 4:
-            return None
-        kind, length = struct.unpack_from("!HH", self.pending)
-        size = 4 + length + (-length % 4) if kind & 0xC000 else 20 + length
-        if len(self.pending) < size:
-            return None
-        packet, self.pending = self.pending[:size], self.pending[size:]
-        return packet
