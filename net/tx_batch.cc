@@ -26,7 +26,7 @@ namespace {
 constexpr std::size_t kArenaBytes = 1 << 20;
 constexpr std::uint32_t kMessages = 2048;
 constexpr std::uint32_t kPieces = 4096;
-constexpr std::uint32_t kFlows = 256;              // flows whose last message can still grow
+constexpr std::uint32_t kFlows = 1024;             // flows whose last message can still grow
 constexpr std::uint32_t kSockets = 2 * kMessages;  // hash slots: at most half full
 constexpr std::uint32_t kMaxSegments = 64;         // UDP_MAX_SEGMENTS of every kernel that has GSO
 constexpr std::uint32_t kMaxDatagram = 65507;      // 65535 less the IPv4 and UDP headers
