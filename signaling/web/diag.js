@@ -4,8 +4,9 @@
 
 import { join } from "/client/v1.js";
 
+import { natOf, observeNat } from "./diag_nat.js";
 import {
-  gather, isTurn, judge, kindOf, kKinds, knock, kWays, literalServers, natHint, partsOf, wayOf,
+  gather, isTurn, judge, kindOf, kKinds, knock, kWays, literalServers, partsOf, wayOf,
 } from "./diag_probe.js";
 import { echo, loopback, testStream } from "./diag_relay.js";
 import { byId, cloneTemplate, copyText, invitationInAddress, setHidden } from "./dom.js";
@@ -117,7 +118,7 @@ async function run() {
   report = beginReport();
   try {
     await testUrls();
-    await testFamilies();
+    await Promise.all([testNat(), testFamilies()]);
     await testRelay(media);
     await testEcho(media);
   } finally {
@@ -173,7 +174,6 @@ async function testUrls() {
       url, good: verdict.good, verdict: verdict.key.split(".").pop(), ...result,
     };
   }));
-  report.nat = natHint(gathered, config?.you.address);
   report.reflexive = gathered.flatMap(({ candidates }) => candidates)
     .filter(({ type }) => type === "srflx").map(({ address, port }) => `${address}:${port}`);
   report.local = [...new Set(gathered.flatMap(({ candidates }) => candidates)
@@ -216,6 +216,19 @@ async function askWhy({ username, credential }) {
   } catch {
     return null;
   }
+}
+
+// Who is seen by the server as it sees itself needs no further test.
+async function testNat() {
+  if (report.urls.some(({ candidates }) => seesUsAsWeAre(candidates ?? []))) {
+    report.nat = "none";
+    return;
+  }
+  const asked = report.urls.filter(({ url }) => !isTurn(url));
+  const answered = asked.length > 0 ? asked.some(({ good }) => good) : null;
+  const nothing = { candidates: [], path: null };
+  const observed = answered ? await observeNat(servers(), working()[0]) : nothing;
+  report.nat = natOf(observed, answered);
 }
 
 // Afterwards and not along with the others: each of these is an allocation for a while, and there

@@ -58,9 +58,10 @@ const isAddress = (host) => host.startsWith("[") || /^\d+\.\d+\.\d+\.\d+$/.test(
 
 const isRefusal = ({ code }) => code >= 300 && code < 700;
 
-// What the browser gathers with this one server: {candidates, errors, milliseconds}. Gathering can
-// last until every interface of the machine has given up; `enough` says whether what there is will
-// do: enough(candidates, milliseconds).
+// What the browser gathers with this one server: {candidates, errors, milliseconds, complete}.
+// Gathering can last until every interface of the machine has given up; `enough` says whether what
+// there is will do: enough(candidates, milliseconds). It is not complete when our patience has
+// ended it: silence is no answer then.
 export async function gather(server, enough = () => false) {
   const url = [server.urls].flat()[0];
   const wanted = isTurn(url) ? "relay" : "srflx";
@@ -72,11 +73,13 @@ export async function gather(server, enough = () => false) {
   const began = performance.now();
   const passed = () => Math.round(performance.now() - began);
   let looking = 0;
+  let complete = false;
   try {
     await new Promise((done, failed) => {
       const timer = setTimeout(done, kGatherPatience);
       const end = () => {
         clearTimeout(timer);
+        complete = true;
         done();
       };
       looking = setInterval(() => enough(candidates, passed()) && end(), kLookEvery);
@@ -99,10 +102,10 @@ export async function gather(server, enough = () => false) {
     clearInterval(looking);
     connection.close();
   }
-  return { candidates, errors, milliseconds: passed() };
+  return { candidates, errors, milliseconds: passed(), complete };
 }
 
-function factsOf({ type, address, port, protocol, relayProtocol, relatedAddress, relatedPort }) {
+export function factsOf({ type, address, port, protocol, relayProtocol, relatedAddress, relatedPort }) {
   return { type, address, port, protocol, relayProtocol, relatedAddress, relatedPort };
 }
 
@@ -122,7 +125,8 @@ export function knock({ host, port }) {
 }
 
 // {good, key, values}: `key` names a sentence, "diag.verdict...".
-export function judge(url, { candidates, errors, milliseconds }, { tlsOpens, listens, expired, why } = {}) {
+export function judge(url, gathered, { tlsOpens, listens, expired, why } = {}) {
+  const { candidates, errors, milliseconds, complete } = gathered;
   const parts = partsOf(url);
   const found = candidates.find(({ type }) => type === (isTurn(url) ? "relay" : "srflx"));
   const good = (key, values) => ({ good: true, key: `diag.verdict.${key}`, values });
@@ -142,29 +146,12 @@ export function judge(url, { candidates, errors, milliseconds }, { tlsOpens, lis
   if (parts.transport === "tls" && errors.length === 0 && isAddress(parts.host)) {
     return bad("tlsNeedsName");
   }
-  if (!isTurn(url) && errors.length === 0 && candidates.length > 0) return good("stunSame", {});
+  const answered = complete && errors.length === 0 && candidates.length > 0;
+  if (!isTurn(url) && answered) return good("stunSame", {});
   if (parts.transport === "udp") return bad("blockedUdp", parts);
   if (parts.transport === "tcp") return bad("blockedTcp", parts);
   if (tlsOpens) return bad("tlsTurn", parts);
   // The server listens there, and whatever stops us answers at once: no firewall that drops.
   const certificate = listens && milliseconds < kQuickly;
   return bad(certificate ? "certificate" : "blockedOrCertificate", parts);
-}
-
-// From the STUN answers: what kind of translation is on the way.
-export function natHint(gathered, seenAddress) {
-  const all = gathered.flatMap(({ candidates }) => candidates);
-  const mapped = all.filter(({ type }) => type === "srflx");
-  const hosts = all.filter(({ type, address }) => type === "host" && address);
-  if (hosts.some(({ address }) => address === seenAddress)) return "none";
-  if (mapped.length === 0) return "unknown";
-  const byLocal = new Map();
-  for (const { relatedPort, port, address } of mapped) {
-    if (!relatedPort) continue;
-    const ports = byLocal.get(relatedPort) ?? new Set();
-    byLocal.set(relatedPort, ports.add(`${address}:${port}`));
-  }
-  if ([...byLocal.values()].some((ports) => ports.size > 1)) return "symmetric";
-  return mapped.some(({ relatedPort, port }) => relatedPort && relatedPort === port)
-    ? "preserving" : "some";
 }

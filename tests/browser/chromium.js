@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -32,12 +32,13 @@ export class Chromium {
   #folder;
   #browser;
 
-  static async start({ authority }) {
+  // With a `prefix` the browser runs by that command, as in a network namespace.
+  static async start({ authority, prefix = [] }) {
     const started = new Chromium();
     started.#folder = await mkdtemp(join(tmpdir(), "turnpike-chromium-"));
     await started.#trust(authority);
     started.#browser = await chromium.launch({
-      executablePath: kExecutable,
+      executablePath: prefix.length > 0 ? await started.#wrap(prefix) : kExecutable,
       headless: true,
       args: kFlags,
       // PulseAudio's and Chromium's own temporary files go with the folder.
@@ -72,6 +73,13 @@ export class Chromium {
   async stop() {
     await this.#browser.close();
     await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  // Commands and options are given over a pipe, which goes through.
+  async #wrap(prefix) {
+    const script = join(this.#folder, "chromium.sh");
+    await writeFile(script, `#!/bin/sh\nexec ${[...prefix, kExecutable].join(" ")} "$@"\n`, { mode: 0o755 });
+    return script;
   }
 
   // Chromium on Linux reads the authorities that it trusts from the NSS database in HOME.

@@ -44,11 +44,13 @@ export class Turnpike {
   #folder;
   #log = [];
   #options;
+  #prefix;
 
-  // With further options, by name.
-  static async start(options = {}) {
+  // With further options, by name. With a `prefix` it runs by that command, as in a network namespace.
+  static async start(options = {}, { prefix = [] } = {}) {
     const server = new Turnpike();
     server.#options = options;
+    server.#prefix = prefix;
     server.#folder = await mkdtemp(join(tmpdir(), "turnpike-browser-"));
     try {
       await server.#getCertificate();
@@ -140,7 +142,8 @@ export class Turnpike {
     };
     const words = Object.entries(options).flatMap(([name, value]) =>
       [value].flat().flatMap((one) => (one === true ? [name] : [name, String(one)])));
-    this.#process = spawn(binaryPath(), words, {
+    const [program, ...rest] = [...this.#prefix, binaryPath(), ...words];
+    this.#process = spawn(program, rest, {
       stdio: ["ignore", "pipe", "pipe"],
       env: plainEnvironment(),
     });
