@@ -33,14 +33,14 @@ export class Chromium {
   #browser;
 
   // With a `prefix` the browser runs by that command, as in a network namespace.
-  static async start({ authority, prefix = [] }) {
+  static async start({ authority, prefix = [], flags = [] }) {
     const started = new Chromium();
     started.#folder = await mkdtemp(join(tmpdir(), "turnpike-chromium-"));
     await started.#trust(authority);
     started.#browser = await chromium.launch({
       executablePath: prefix.length > 0 ? await started.#wrap(prefix) : kExecutable,
       headless: true,
-      args: kFlags,
+      args: [...kFlags, ...flags],
       // PulseAudio's and Chromium's own temporary files go with the folder.
       env: {
         ...process.env,

@@ -21,6 +21,7 @@ import "./weight_test.js";
 import "./client_test.js";
 import "./diag_test.js";
 import "./nat_test.js";
+import "./roaming_test.js";
 import "./stats_test.js";
 import "./pictures_test.js";
 import "./tutorials_test.js";

@@ -14,8 +14,12 @@ const kFirstDelay = 500;
 const kLongestDelay = 10_000;
 const kPingEvery = 15_000;
 const kAnswerWithin = 10_000;
+// Where there is reason to doubt, an answer is waited for no longer than this.
+const kDoubtedWithin = 2_500;
 const kLongestOutbox = 500;
 const kOfferGrace = 2_000;
+// Longer than a doubted connection to the server takes to be given up: offers are not to be lost.
+const kDisconnectedFor = 3_000;
 const kRestartDelays = [0, 2_000, 4_000, 8_000, 15_000];
 const kLongestDirectOutbox = 100;
 const kMostCandidates = 500;
@@ -130,6 +134,12 @@ class Signaling extends Emitter {
     socket.addEventListener("error", () => {});
   }
 
+  // The network may have changed: a dead connection says nothing for long, so it is asked.
+  doubt() {
+    if (this.#socket === null) this.connect();
+    else if (this.#socket.readyState === 1) this.#ask(kDoubtedWithin);
+  }
+
   // To one member, or to everybody else when `to` is undefined. Kept while the connection is lost.
   send(to, data) {
     const message = { type: "send", data };
@@ -237,19 +247,21 @@ class Signaling extends Emitter {
   #heard() {
     clearTimeout(this.#answerTimer);
     clearTimeout(this.#pingTimer);
-    this.#pingTimer = setTimeout(() => {
-      if (this.#socket?.readyState === 1) this.#write({ type: "ping" });
-      this.#expectAnswer();
-    }, kPingEvery);
+    this.#pingTimer = setTimeout(() => this.#ask(kAnswerWithin), kPingEvery);
   }
 
-  #expectAnswer() {
+  #ask(patience) {
+    if (this.#socket?.readyState === 1) this.#write({ type: "ping" });
+    this.#expectAnswer(patience);
+  }
+
+  #expectAnswer(patience = kAnswerWithin) {
     clearTimeout(this.#answerTimer);
     this.#answerTimer = setTimeout(() => {
       const socket = this.#socket;
       this.#onClose(1006);
       socket.close();
-    }, kAnswerWithin);
+    }, patience);
   }
 
   #drop() {
@@ -303,6 +315,12 @@ class Negotiation {
       .catch((error) => this.#complain(error));
   }
 
+  // Signals of before may be lost. An offer without an answer would keep both sides waiting for ever.
+  repeat() {
+    if (this.#connection.signalingState !== "have-local-offer") return;
+    this.#send({ description: this.#connection.localDescription });
+  }
+
   close() {
     clearTimeout(this.#timer);
   }
@@ -341,6 +359,8 @@ class Negotiation {
 
   async #applyDescription(description) {
     const connection = this.#connection;
+    // The answer to an offer that was sent again, and had come the first time.
+    if (description.type === "answer" && connection.signalingState === "stable") return;
     const collides = description.type === "offer" &&
       (this.#makingOffer || connection.signalingState !== "stable");
     this.#ignoringOffer = collides && !this.#polite;
@@ -441,6 +461,7 @@ export class Peer extends Emitter {
   }
 
   restart() {
+    clearTimeout(this.#restartTimer);
     if (this.#connection?.remoteDescription) this.#connection.restartIce();
   }
 
@@ -451,6 +472,11 @@ export class Peer extends Emitter {
   }
 
   // --- for Room and Files only
+
+  // This member's or our own connection to the server was lost and stands again.
+  repeatOffer() {
+    this.#negotiation?.repeat();
+  }
 
   tell(message) {
     const text = JSON.stringify(message);
@@ -567,6 +593,9 @@ export class Peer extends Emitter {
     if (this.state === "connected") {
       this.#restarts = 0;
       this.#room.files.onConnected(this);
+    } else if (this.state === "disconnected") {
+      this.#room.doubt();
+      this.#restartTimer = setTimeout(() => this.restart(), kDisconnectedFor);
     } else if (this.state === "failed") {
       this.#room.askForIceServers();
       const delay = kRestartDelays[Math.min(this.#restarts, kRestartDelays.length - 1)];
@@ -983,6 +1012,10 @@ export class Room extends Emitter {
     this.#signaling.askForIceServers();
   }
 
+  doubt() {
+    this.#signaling.doubt();
+  }
+
   // ---
 
   get #Connection() {
@@ -1004,7 +1037,7 @@ export class Room extends Emitter {
     signaling.on("member-joined", ({ member }) => this.#add(member));
     signaling.on("member-left", ({ member, reason }) => this.#remove(member, reason));
     signaling.on("member-away", ({ member }) => this.peers.get(member)?.change({ away: true }));
-    signaling.on("member-back", ({ member }) => this.peers.get(member)?.change({ away: false }));
+    signaling.on("member-back", ({ member }) => this.#onBack(member));
     signaling.on("message", ({ from, data }) => this.peers.get(from)?.accept(data));
     signaling.on("ice-servers", (message) => this.#onIceServers(message));
     signaling.on("warning", (warning) => tell(this, "warning", warning));
@@ -1016,7 +1049,7 @@ export class Room extends Emitter {
   // A new network makes the old paths useless, often without a word.
   #watchNetwork() {
     const changed = () => {
-      this.#signaling.connect();
+      this.#signaling.doubt();
       for (const peer of this.peers.values()) peer.restart();
     };
     this.#listen(globalThis, "online", changed);
@@ -1050,10 +1083,18 @@ export class Room extends Emitter {
     for (const id of [...this.peers.keys()]) if (!present.has(id)) this.#remove(id, "left");
     for (const member of members) {
       this.#add(member);
-      this.peers.get(member.id).change({ away: Boolean(member.away) });
+      const peer = this.peers.get(member.id);
+      peer.change({ away: Boolean(member.away) });
+      peer.repeatOffer();
     }
     this.#enter("open");
     this.retry();
+  }
+
+  #onBack(member) {
+    const peer = this.peers.get(member);
+    peer?.change({ away: false });
+    peer?.repeatOffer();
   }
 
   #onIceServers({ iceServers }) {
