@@ -49,7 +49,7 @@ std::string subject(const Plan& plan, std::size_t certificate) {
 
 // With the authorities that this machine knows, which are nearly those of browsers.
 Diagnosis examine_trust(const Plan& plan, std::size_t certificate) {
-  SSL_CTX* context = plan.tls->certificates()[certificate].context.get();
+  SSL_CTX* context = plan.certificates()->certificates()[certificate].context.get();
   X509* leaf = SSL_CTX_get0_certificate(context);
   STACK_OF(X509)* chain = nullptr;
   SSL_CTX_get0_chain_certs(context, &chain);
@@ -77,6 +77,11 @@ Diagnosis examine_trust(const Plan& plan, std::size_t certificate) {
 }
 
 Diagnosis examine_names(const Plan& plan) {
+  if (!plan.tls) {
+    return {State::kNote, kCheck,
+            "it is for DTLS alone: no turns: URL, and browsers give cameras to https pages only",
+            "without --no-tls it would be for TLS, too"};
+  }
   const std::string host = public_host(plan);
   if (certificate_matches(plan)) {
     return {State::kGood, kCheck, fmt::format("it is for {}", host), ""};
@@ -119,6 +124,7 @@ std::optional<std::string> name_for(const Plan& plan, std::size_t certificate) {
 }
 
 std::optional<Diagnosis> examine_served(const Plan& plan, std::size_t certificate) {
+  if (!plan.tls) return std::nullopt;
   const auto port = std::find_if(plan.tcp.begin(), plan.tcp.end(), [](const Plan::TcpPort& one) {
     return one.kind == PortKind::kTlsOnly || one.kind == PortKind::kAny;
   });
@@ -143,7 +149,7 @@ std::optional<Diagnosis> examine_served(const Plan& plan, std::size_t certificat
 
 Diagnoses examine_certificate(const Plan& plan, WallTime now) {
   Diagnoses found;
-  if (!plan.tls) {
+  if (!plan.certificates()) {
     found.push_back({State::kNote, kCheck,
                      "there is none: no turns: URL, and browsers give cameras to https pages only",
                      "--cert FILE --pkey FILE --public-host NAME"});

@@ -130,6 +130,17 @@ class Doctor(unittest.TestCase):
         self.assertTrue(any("does not trust it" in one["sentence"] for one in warned))
         self.assertTrue(all(one.get("remedy") for one in warned), warned)
 
+    def test_a_certificate_for_dtls_alone(self):
+        cert, key = certificate(self.folder)
+        _, findings = self.examined("--listening-port", str(free_port()), "--tls-listening-port",
+                                    str(free_port()), "--cert", cert, "--pkey", key, "--no-tls",
+                                    "--dtls")
+        noted, = self.about("certificate", findings, "note")
+        self.assertIn("DTLS alone", noted["sentence"])
+        self.assertIn("--no-tls", noted["remedy"])
+        warned = self.about("certificate", findings, "warning")
+        self.assertTrue(any("does not trust it" in one["sentence"] for one in warned))
+
     def test_a_certificate_for_another_name(self):
         code, findings = self.with_certificate(*certificate(self.folder, "turn.example.org"))
         self.assertEqual(code, 1)
