@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "net/bind.h"
+#include "net/descriptor.h"
 #include "net/sockaddr.h"
 #include "net/syscalls.h"
 
@@ -56,12 +57,7 @@ MonoTime mono_now() { return {std::chrono::steady_clock::now().time_since_epoch(
 class Exchange {
  public:
   explicit Exchange(MonoTime deadline)
-      : deadline_(deadline), fd_(net::open_socket(Family::kIPv4, SOCK_STREAM)) {}
-  ~Exchange() {
-    if (fd_ >= 0) net::syscalls().close(fd_);
-  }
-  Exchange(const Exchange&) = delete;
-  Exchange& operator=(const Exchange&) = delete;
+      : deadline_(deadline), socket_(net::open_socket(Family::kIPv4, SOCK_STREAM)) {}
 
   bool connect(const Address& service);
   // The body of a response with status 200.
@@ -71,24 +67,25 @@ class Exchange {
   bool wait_for(short events, MonoTime until) const;
 
   const MonoTime deadline_;
-  const int fd_;
+  const net::Descriptor socket_;
 };
 
 bool Exchange::wait_for(short events, MonoTime until) const {
   const Duration left = std::min(until, deadline_) - mono_now();
   if (left <= Duration(0)) return false;
-  pollfd watched{fd_, events, 0};
+  pollfd watched{socket_.get(), events, 0};
   return ::poll(&watched, 1, static_cast<int>(std::chrono::ceil<milliseconds>(left).count())) == 1;
 }
 
 bool Exchange::connect(const Address& service) {
-  if (fd_ < 0) return false;
+  if (!socket_) return false;
   const net::SocketAddress there = net::to_sockaddr(service);
-  if (net::syscalls().connect(fd_, there.raw(), there.length) == 0) return true;
+  if (net::syscalls().connect(socket_.get(), there.raw(), there.length) == 0) return true;
   if (errno != EINPROGRESS || !wait_for(POLLOUT, mono_now() + kMetadataConnects)) return false;
   int error = 0;
   socklen_t size = sizeof error;
-  return net::syscalls().getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+  return net::syscalls().getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 &&
+         error == 0;
 }
 
 std::optional<std::string> body_of(std::string_view response) {
@@ -104,14 +101,14 @@ std::optional<std::string> body_of(std::string_view response) {
 
 // HTTP/1.0: the service closes when it has said everything.
 std::optional<std::string> Exchange::ask(std::string_view request) {
-  if (net::syscalls().sendto(fd_, request.data(), request.size(), MSG_NOSIGNAL, nullptr, 0) !=
-      static_cast<ssize_t>(request.size())) {
+  if (net::syscalls().sendto(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL, nullptr,
+                             0) != static_cast<ssize_t>(request.size())) {
     return std::nullopt;
   }
   std::string response;
   while (response.size() < kMaxResponse && wait_for(POLLIN, deadline_)) {
     std::array<char, 1024> room;
-    const ssize_t size = net::syscalls().read(fd_, room.data(), room.size());
+    const ssize_t size = net::syscalls().read(socket_.get(), room.data(), room.size());
     if (size == 0) return body_of(response);
     if (size < 0 && errno != EAGAIN && errno != EINTR) return std::nullopt;
     if (size > 0) response.append(room.data(), static_cast<std::size_t>(size));

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +16,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "net/descriptor.h"
 #include "signaling/http_response.h"
 
 namespace turnpike::server {
@@ -135,20 +135,6 @@ struct Answer {
   std::string body;
 };
 
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
@@ -164,7 +150,7 @@ Expected<Answer> ask(const std::string& path, const CtlCommand& command,
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return failure(path + ": the path is too long");
   std::memcpy(address.sun_path, path.data(), path.size());
-  const Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const net::Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval patience{kPatience, 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {

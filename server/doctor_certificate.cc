@@ -99,11 +99,11 @@ Diagnosis examine_names(const Plan& plan) {
 
 // What a server that runs here sends its clients; null when none does.
 Certificate served(const Address& address, const std::string& host) {
-  const auto socket = DoctorSocket::connect(as_client_sees(address));
+  const auto socket = connect_as_doctor(as_client_sees(address));
   if (!socket) return nullptr;
   const Context context(SSL_CTX_new(TLS_client_method()));
   const Session session(context ? SSL_new(context.get()) : nullptr);
-  if (!session || SSL_set_fd(session.get(), socket->fd()) != 1) return nullptr;
+  if (!session || SSL_set_fd(session.get(), socket->get()) != 1) return nullptr;
   SSL_set_tlsext_host_name(session.get(), host.c_str());
   const bool done = SSL_connect(session.get()) == 1;
   ERR_clear_error();

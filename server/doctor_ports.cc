@@ -45,16 +45,16 @@ std::vector<Port> ports_of(const Plan& plan) {
 
 // 0: the port is free; else why it cannot be bound.
 int try_to_bind(const Port& port) {
-  const DoctorSocket socket(net::open_socket(port.address.family(), port.type));
-  if (socket.fd() < 0) return errno;
+  const net::Descriptor socket(net::open_socket(port.address.family(), port.type));
+  if (!socket) return errno;
   const int on = 1;
   // Connections in TIME_WAIT do not count; a listener does.
   if (port.type == SOCK_STREAM) {
-    ::setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   }
   const net::SocketAddress local = net::to_sockaddr(port.address);
-  if (::bind(socket.fd(), local.raw(), local.length) != 0) return errno;
-  if (port.type == SOCK_STREAM && ::listen(socket.fd(), 1) != 0) return errno;
+  if (::bind(socket.get(), local.raw(), local.length) != 0) return errno;
+  if (port.type == SOCK_STREAM && ::listen(socket.get(), 1) != 0) return errno;
   return 0;
 }
 
@@ -65,7 +65,7 @@ bool answers_over_udp(const Address& address) {
 
 // A Binding request as it is over TCP (RFC 8489 section 6.2.2): without any frame.
 bool answers_over_tcp(const Address& address) {
-  const auto socket = DoctorSocket::connect(address);
+  const auto socket = connect_as_doctor(address);
   if (!socket) return false;
   SystemRandom random;
   stun::TransactionId id{};
@@ -73,12 +73,12 @@ bool answers_over_tcp(const Address& address) {
   std::array<std::uint8_t, 64> room{};
   stun::Builder builder(room, stun::Class::kRequest, stun::Method::kBinding, id);
   const ByteView request = builder.fingerprint().finish();
-  if (::send(socket->fd(), request.data(), request.size(), MSG_NOSIGNAL) !=
+  if (::send(socket->get(), request.data(), request.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(request.size())) {
     return false;
   }
   std::array<std::uint8_t, 20> head{};
-  if (::recv(socket->fd(), head.data(), head.size(), MSG_WAITALL) !=
+  if (::recv(socket->get(), head.data(), head.size(), MSG_WAITALL) !=
       static_cast<ssize_t>(head.size())) {
     return false;
   }
@@ -88,7 +88,7 @@ bool answers_over_tcp(const Address& address) {
 bool answers(const Port& port) {
   const Address there = as_client_sees(port.address);
   if (port.type == SOCK_DGRAM) return port.speaks_stun && answers_over_udp(there);
-  return port.speaks_stun ? answers_over_tcp(there) : DoctorSocket::connect(there).has_value();
+  return port.speaks_stun ? answers_over_tcp(there) : connect_as_doctor(there).has_value();
 }
 
 Diagnosis taken(const Port& port) {
@@ -135,20 +135,16 @@ Address as_client_sees(const Address& listening) {
                                : listening;
 }
 
-std::optional<DoctorSocket> DoctorSocket::connect(const Address& address) {
-  DoctorSocket socket(
+std::optional<net::Descriptor> connect_as_doctor(const Address& address) {
+  net::Descriptor socket(
       ::socket(address.ip.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (socket.fd() < 0) return std::nullopt;
+  if (!socket) return std::nullopt;
   const timeval patience{3, 0};
-  ::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  ::setsockopt(socket.fd(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   const net::SocketAddress there = net::to_sockaddr(address);
-  if (::connect(socket.fd(), there.raw(), there.length) != 0) return std::nullopt;
+  if (::connect(socket.get(), there.raw(), there.length) != 0) return std::nullopt;
   return socket;
-}
-
-DoctorSocket::~DoctorSocket() {
-  if (fd_ >= 0) ::close(fd_);
 }
 
 Diagnoses examine_ports(const Plan& plan) {

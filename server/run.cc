@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "net/descriptor.h"
 #include "server/administration.h"
 #include "server/life_cycle.h"
 #include "server/privileges.h"
@@ -84,13 +85,13 @@ class PidFile {
  public:
   explicit PidFile(std::string path) : path_(std::move(path)) {
     if (path_.empty()) return;
-    const int fd =
-        ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    const net::Descriptor file(
+        ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
     const std::string text = std::to_string(::getpid()) + "\n";
-    const bool written = fd >= 0 && ::fchmod(fd, 0644) == 0 &&
-                         ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    const bool written =
+        file && ::fchmod(file.get(), 0644) == 0 &&
+        ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
     if (!written) log::warning("--pidfile {}: {}", path_, std::strerror(errno));
-    if (fd >= 0) ::close(fd);
   }
   ~PidFile() {
     if (!path_.empty()) ::unlink(path_.c_str());

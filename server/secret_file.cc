@@ -12,15 +12,16 @@
 
 #include "base/digest.h"
 #include "base/text.h"
+#include "net/descriptor.h"
 
 namespace turnpike::server {
 
 Expected<OptionFile> read_option_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return failure(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
+  const net::Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!opened) return failure(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
   OptionFile file;
   struct stat status {};
-  if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
+  if (::fstat(opened.get(), &status) == 0 && S_ISREG(status.st_mode)) {
     file.others_may_read = (status.st_mode & S_IROTH) != 0;
   }
   // Grown by hand, so that no copy of a secret stays behind in freed memory.
@@ -28,14 +29,13 @@ Expected<OptionFile> read_option_file(const std::string& path) {
   file.content.reserve(kMaxOptionFile + block.size());
   ssize_t got = 0;
   while (file.content.size() <= kMaxOptionFile) {
-    got = ::read(fd, block.data(), block.size());
+    got = ::read(opened.get(), block.data(), block.size());
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     file.content.append(block.data(), static_cast<std::size_t>(got));
   }
   const int reason = errno;
   wipe(MutableBytes(reinterpret_cast<std::uint8_t*>(block.data()), block.size()));
-  ::close(fd);
   if (got < 0) return failure(fmt::format("cannot read {}: {}", path, std::strerror(reason)));
   if (file.content.size() > kMaxOptionFile) {
     return failure(fmt::format("{} is larger than 1 MiB: is it the right file?", path));

@@ -47,18 +47,8 @@ ServiceManager::ServiceManager(std::string socket_path, std::optional<Duration> 
     : path_(std::move(socket_path)), watchdog_(watchdog) {
   const bool named = path_.size() > 1 && (path_[0] == '/' || path_[0] == '@');
   if (named && path_.size() < sizeof(sockaddr_un::sun_path)) {
-    fd_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    socket_ = net::Descriptor(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   }
-}
-
-ServiceManager::ServiceManager(ServiceManager&& other) noexcept
-    : path_(std::move(other.path_)),
-      watchdog_(other.watchdog_),
-      next_sign_(other.next_sign_),
-      fd_(std::exchange(other.fd_, -1)) {}
-
-ServiceManager::~ServiceManager() {
-  if (fd_ >= 0) ::close(fd_);
 }
 
 void ServiceManager::ready(std::string_view status) const {
@@ -83,13 +73,13 @@ void ServiceManager::alive(MonoTime now) {
 
 // Best effort: a service manager that does not listen is not ours to wait for.
 void ServiceManager::say(std::string_view text) const {
-  if (fd_ < 0) return;
+  if (!present()) return;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path_.data(), path_.size());
   if (path_[0] == '@') address.sun_path[0] = '\0';
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path_.size());
-  (void)::sendto(fd_, text.data(), text.size(), MSG_NOSIGNAL,
+  (void)::sendto(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL,
                  reinterpret_cast<const sockaddr*>(&address), length);
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/time.h"
+#include "net/descriptor.h"
 
 namespace turnpike::server {
 
@@ -15,11 +16,8 @@ class ServiceManager {
   // Takes what the environment says. `socket_path` begins with '/' or, for an abstract socket, '@'.
   static ServiceManager of_environment();
   ServiceManager(std::string socket_path, std::optional<Duration> watchdog);
-  ~ServiceManager();
-  ServiceManager(ServiceManager&& other) noexcept;
-  ServiceManager& operator=(ServiceManager&&) = delete;
 
-  bool present() const { return fd_ >= 0; }
+  bool present() const { return bool(socket_); }
   void ready(std::string_view status) const;
   // What `systemctl status` shows. A line of text.
   void status(std::string_view status) const;
@@ -34,7 +32,7 @@ class ServiceManager {
   std::string path_;
   std::optional<Duration> watchdog_;  // the longest time between two signs of life
   MonoTime next_sign_;
-  int fd_ = -1;
+  net::Descriptor socket_;
 };
 
 }  // namespace turnpike::server

@@ -33,22 +33,6 @@ std::string getenv_or_empty(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// Closes on every way out.
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-  bool is_open() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
 Expected<void> write_all(int fd, std::string_view text, const std::string& path) {
   while (!text.empty()) {
     const ssize_t written = ::write(fd, text.data(), text.size());
@@ -156,16 +140,16 @@ Expected<std::string> choose_state_dir(const std::string& wished, const Caller& 
 Expected<StateDir> StateDir::open(const std::string& path, const Caller& caller) {
   const auto heir = caller.uid == 0 ? caller.system_user : std::nullopt;
   if (auto made = make_folders(path, heir); !made) return unexpected(std::move(made.error()));
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) {
+  net::Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) {
     return failure(
         fmt::format("cannot open the state directory {}: {}; pass --state-dir with "
                     "another folder",
                     path, reason()));
   }
-  StateDir state(path, fd, heir);
+  StateDir state(path, std::move(folder), heir);
   struct stat status {};
-  if (::fstat(fd, &status) != 0) {
+  if (::fstat(state.folder_.get(), &status) != 0) {
     return failure(fmt::format("cannot look at the state directory {}: {}", path, reason()));
   }
   if (auto checked = check_folder(path, status); !checked) {
@@ -175,17 +159,17 @@ Expected<StateDir> StateDir::open(const std::string& path, const Caller& caller)
 }
 
 Expected<std::optional<StateDir>> StateDir::open_existing(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return std::optional<StateDir>();
-  if (fd < 0) {
+  net::Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder && errno == ENOENT) return std::optional<StateDir>();
+  if (!folder) {
     return failure(fmt::format(
         "cannot open the state directory {}: {}; ask as the user that the server runs as, or as "
         "root (sudo)",
         path, reason()));
   }
   struct stat status {};
-  const bool known = ::fstat(fd, &status) == 0;
-  StateDir state(path, fd, SystemUser{"", status.st_uid, status.st_gid});
+  const bool known = ::fstat(folder.get(), &status) == 0;
+  StateDir state(path, std::move(folder), SystemUser{"", status.st_uid, status.st_gid});
   if (!known) {
     return failure(fmt::format("cannot look at the state directory {}: {}", path, reason()));
   }
@@ -194,15 +178,6 @@ Expected<std::optional<StateDir>> StateDir::open_existing(const std::string& pat
   }
   return std::optional(std::move(state));
 }
-
-StateDir::~StateDir() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-StateDir::StateDir(StateDir&& other) noexcept
-    : path_(std::move(other.path_)),
-      fd_(std::exchange(other.fd_, -1)),
-      heir_(std::move(other.heir_)) {}
 
 Expected<std::string> StateDir::secret(const std::string& name, Random& random) const {
   auto known = read(name);
@@ -219,20 +194,21 @@ Expected<std::string> StateDir::secret(const std::string& name, Random& random) 
 }
 
 Expected<std::optional<std::string>> StateDir::read(const std::string& name) const {
-  const File file(::openat(fd_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!file.is_open()) {
+  const net::Descriptor file(
+      ::openat(folder_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file) {
     if (errno == ENOENT) return std::optional<std::string>();
     return failure(fmt::format("cannot read {}: {}", path_of(name), reason()));
   }
   struct stat status {};
-  if (::fstat(file.fd(), &status) != 0) {
+  if (::fstat(file.get(), &status) != 0) {
     return failure(fmt::format("cannot read {}: {}", path_of(name), reason()));
   }
   if (auto checked = check_secret(path_of(name), status, heir_); !checked) {
     return unexpected(std::move(checked.error()));
   }
   std::array<char, kLongestSecret + 2> text;
-  const ssize_t size = ::read(file.fd(), text.data(), text.size());
+  const ssize_t size = ::read(file.get(), text.data(), text.size());
   if (size < 0) return failure(fmt::format("cannot read {}: {}", path_of(name), reason()));
   std::string secret(trim({text.data(), static_cast<std::size_t>(size)}));
   wipe(MutableBytes(reinterpret_cast<std::uint8_t*>(text.data()), text.size()));
@@ -248,35 +224,37 @@ Expected<std::optional<std::string>> StateDir::read(const std::string& name) con
 Expected<void> StateDir::create(const std::string& name, const std::string& text,
                                 Random& random) const {
   const std::string draft = fmt::format(".{}.{}", name, random.token(9));
-  const File file(
-      ::openat(fd_, draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file.is_open()) {
+  const net::Descriptor file(::openat(folder_.get(), draft.c_str(),
+                                      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) {
     return failure(fmt::format(
         "cannot write into the state directory {}: {}; pass --state-dir with a folder that can be "
         "written",
         path_, reason()));
   }
-  auto written = write_all(file.fd(), text + "\n", path_of(draft));
-  if (written && heir_ && ::fchown(file.fd(), heir_->uid, heir_->gid) != 0) {
+  auto written = write_all(file.get(), text + "\n", path_of(draft));
+  if (written && heir_ && ::fchown(file.get(), heir_->uid, heir_->gid) != 0) {
     written = failure(
         fmt::format("cannot give {} to user {}: {}", path_of(draft), heir_->name, reason()));
   }
   if (written) written = publish(draft, name);
-  ::unlinkat(fd_, draft.c_str(), 0);
+  ::unlinkat(folder_.get(), draft.c_str(), 0);
   return written;
 }
 
 // A hard link appears whole and refuses to replace; where the file system has none, rename without
 // replacement does the same.
 Expected<void> StateDir::publish(const std::string& draft, const std::string& name) const {
-  bool there = ::linkat(fd_, draft.c_str(), fd_, name.c_str(), 0) == 0 || errno == EEXIST;
+  const int folder = folder_.get();
+  bool there = ::linkat(folder, draft.c_str(), folder, name.c_str(), 0) == 0 || errno == EEXIST;
   if (!there) {
     constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE of <linux/fs.h>
-    there = ::syscall(SYS_renameat2, fd_, draft.c_str(), fd_, name.c_str(), kNoReplace) == 0 ||
-            errno == EEXIST;
+    there =
+        ::syscall(SYS_renameat2, folder, draft.c_str(), folder, name.c_str(), kNoReplace) == 0 ||
+        errno == EEXIST;
   }
   if (!there) return failure(fmt::format("cannot create {}: {}", path_of(name), reason()));
-  ::fsync(fd_);
+  ::fsync(folder);
   return {};
 }
 

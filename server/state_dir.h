@@ -15,6 +15,7 @@
 
 #include "base/expected.h"
 #include "base/random.h"
+#include "net/descriptor.h"
 #include "server/plan.h"
 #include "server/privileges.h"
 
@@ -41,9 +42,6 @@ class StateDir {
   static Expected<StateDir> open(const std::string& path, const Caller& caller);
   // nullopt: there is no such folder. Changes nothing, and believes the folder's owner.
   static Expected<std::optional<StateDir>> open_existing(const std::string& path);
-  ~StateDir();
-  StateDir(StateDir&& other) noexcept;
-  StateDir& operator=(StateDir&&) = delete;
 
   // The secret of that name, made at the first call ever. Refuses one that others may read.
   Expected<std::string> secret(const std::string& name, Random& random) const;
@@ -52,13 +50,13 @@ class StateDir {
   std::string path_of(const std::string& name) const { return path_ + "/" + name; }
 
  private:
-  StateDir(std::string path, int fd, std::optional<SystemUser> heir)
-      : path_(std::move(path)), fd_(fd), heir_(std::move(heir)) {}
+  StateDir(std::string path, net::Descriptor folder, std::optional<SystemUser> heir)
+      : path_(std::move(path)), folder_(std::move(folder)), heir_(std::move(heir)) {}
   Expected<void> create(const std::string& name, const std::string& text, Random& random) const;
   Expected<void> publish(const std::string& draft, const std::string& name) const;
 
   std::string path_;
-  int fd_;
+  net::Descriptor folder_;
   std::optional<SystemUser> heir_;  // who owns what is here, besides root and the caller
 };
 

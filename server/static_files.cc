@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "net/descriptor.h"
 
 namespace turnpike::server {
 namespace {
@@ -21,25 +22,7 @@ namespace {
 using signaling::FileAnswer;
 
 using Kind = signaling::Folder;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  int get() const { return fd_; }
-  int take() { return std::exchange(fd_, -1); }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
+using net::Descriptor;
 
 // O_NONBLOCK: opening a FIFO that somebody put there must not hang a thread.
 constexpr int kReadFlags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
@@ -172,12 +155,9 @@ void look_at(int folder, const std::string& path, std::size_t depth, Look& look)
 }  // namespace
 
 struct StaticFiles::Folder {
-  Folder(int descriptor, Kind its_kind) : fd(descriptor), kind(its_kind) {}
-  ~Folder() { ::close(fd); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
+  Folder(int fd, Kind its_kind) : descriptor(fd), kind(its_kind) {}
 
-  const int fd;
+  const Descriptor descriptor;
   const Kind kind;
 };
 
@@ -207,7 +187,7 @@ void StaticFiles::read(net::Loop& loop, std::string_view path, Done done) const 
   job->work.data = job;
   const auto work = [](uv_work_t* request) {
     auto& mine = *static_cast<Job*>(request->data);
-    mine.answer = read_beneath(mine.folder->fd, mine.path, mine.folder->kind);
+    mine.answer = read_beneath(mine.folder->descriptor.get(), mine.path, mine.folder->kind);
   };
   const auto finished = [](uv_work_t* request, int) {
     const std::unique_ptr<Job> mine(static_cast<Job*>(request->data));
@@ -221,17 +201,17 @@ std::optional<StaticFiles::Unreadable> StaticFiles::find_unreadable() const {
   if (folder_->kind == Kind::kChallenges) {
     // Whatever else is in a webroot is none of our business.
     for (const char* path : {"", ".well-known", ".well-known/acme-challenge"}) {
-      look_at(folder_->fd, path, 0, look);
+      look_at(folder_->descriptor.get(), path, 0, look);
     }
   } else {
-    look_at(folder_->fd, "", kMaxDepth, look);
+    look_at(folder_->descriptor.get(), "", kMaxDepth, look);
   }
   if (look.closed.count == 0) return std::nullopt;
   return std::move(look.closed);
 }
 
 FileAnswer StaticFiles::read_now(const std::string& path) const {
-  return read_beneath(folder_->fd, path, folder_->kind);
+  return read_beneath(folder_->descriptor.get(), path, folder_->kind);
 }
 
 }  // namespace turnpike::server

@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "net/bind.h"
+#include "net/descriptor.h"
 #include "net/sockaddr.h"
 #include "net/syscalls.h"
 #include "stun/builder.h"
@@ -47,10 +48,7 @@ Expected<Address> resolve(const StunServer& server, Family family) {
 
 class Question {
  public:
-  explicit Question(int fd) : fd_(fd) { SystemRandom().fill(id_); }
-  ~Question() { net::syscalls().close(fd_); }
-  Question(const Question&) = delete;
-  Question& operator=(const Question&) = delete;
+  explicit Question(int fd) : socket_(fd) { SystemRandom().fill(id_); }
 
   Expected<Address> ask(const Address& server);
 
@@ -60,14 +58,14 @@ class Question {
   Expected<std::optional<Address>> receive();
   void wait_until(MonoTime when) const;
 
-  int fd_;
+  net::Descriptor socket_;
   stun::TransactionId id_{};
 };
 
 Expected<Address> Question::ask(const Address& server) {
   const net::SocketAddress there = net::to_sockaddr(server);
   // Connected: answers from elsewhere are not delivered, and ICMP errors are told.
-  if (net::syscalls().connect(fd_, there.raw(), there.length) != 0) {
+  if (net::syscalls().connect(socket_.get(), there.raw(), there.length) != 0) {
     return failure(fmt::format("no route to it ({})", std::strerror(errno)));
   }
   const MonoTime end = mono_now() + kStunPatience;
@@ -95,7 +93,7 @@ Expected<void> Question::send() {
   std::array<std::uint8_t, 64> room{};
   stun::Builder builder(room, stun::Class::kRequest, stun::Method::kBinding, id_);
   const ByteView request = builder.fingerprint().finish();
-  if (net::syscalls().sendto(fd_, request.data(), request.size(), 0, nullptr, 0) < 0) {
+  if (net::syscalls().sendto(socket_.get(), request.data(), request.size(), 0, nullptr, 0) < 0) {
     return failure(fmt::format("it cannot be sent to ({})", std::strerror(errno)));
   }
   return {};
@@ -107,7 +105,7 @@ Expected<std::optional<Address>> Question::receive() {
   msghdr header{};
   header.msg_iov = &piece;
   header.msg_iovlen = 1;
-  const ssize_t size = net::syscalls().recvmsg(fd_, &header, MSG_DONTWAIT);
+  const ssize_t size = net::syscalls().recvmsg(socket_.get(), &header, MSG_DONTWAIT);
   if (size < 0) {
     if (errno == EAGAIN || errno == EINTR) return std::nullopt;
     return failure(fmt::format("it cannot be reached ({})", std::strerror(errno)));
@@ -127,7 +125,7 @@ Expected<std::optional<Address>> Question::receive() {
 void Question::wait_until(MonoTime when) const {
   const Duration left = std::max(when - mono_now(), Duration(0));
   const auto whole = std::chrono::ceil<milliseconds>(left).count();
-  pollfd watched{fd_, POLLIN, 0};
+  pollfd watched{socket_.get(), POLLIN, 0};
   ::poll(&watched, 1, static_cast<int>(whole));
 }
 

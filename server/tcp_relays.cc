@@ -4,17 +4,12 @@
 
 #include "base/check.h"
 #include "net/sockaddr.h"
-#include "net/syscalls.h"
 
 namespace turnpike::server {
 
 TcpRelays::TcpRelays(const Wiring& wiring) : wiring_(wiring), listeners_(wiring.max_relays) {}
 
 TcpRelays::~TcpRelays() = default;
-
-TcpRelays::Data::~Data() {
-  if (fd >= 0) net::syscalls().close(fd);
-}
 
 Expected<turn::Relay, turn::RelayError> TcpRelays::open(const IpAddress& ip, std::uint64_t owner) {
   std::unique_ptr<net::TcpListener> socket = bind(ip);
@@ -66,28 +61,25 @@ void TcpRelays::on_connected(turn::DataName data, int fd) {
     data_.erase(found);
     return wiring_.receiver.on_connected(data, turn::ConnectOutcome::kFailed);
   }
-  found->second.fd = fd;
+  found->second.waiting = net::Descriptor(fd);
   wiring_.receiver.on_connected(data, turn::ConnectOutcome::kConnected);
 }
 
 void TcpRelays::on_accepted(ListenerHandle relay, int fd) {
+  net::Descriptor peer(fd);
   const Listener* listener = listeners_.find(relay);
   CHECK(listener != nullptr);
   const turn::DataName data =
       wiring_.receiver.on_accepted(listener->owner, net::remote_address_of(fd));
-  if (!data) {
-    net::syscalls().close(fd);
-    return;
-  }
-  data_[data.value].fd = fd;
+  if (data) data_[data.value].waiting = std::move(peer);
 }
 
 void TcpRelays::splice(turn::DataName data, std::unique_ptr<net::Stream> client, ByteView first) {
   const auto found = data_.find(data.value);
   if (found == data_.end()) return;  // closed between the answer and now
   Data& both = found->second;
-  CHECK(both.fd >= 0);
-  auto peer = net::Stream::accept(wiring_.loop, std::exchange(both.fd, -1), nullptr);
+  CHECK(both.waiting);
+  auto peer = net::Stream::accept(wiring_.loop, both.waiting.take(), nullptr);
   both.splice =
       std::make_unique<net::Splice>(wiring_.loop, std::move(client), std::move(peer), [this, data] {
         data_.erase(data.value);

@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "base/slab.h"
+#include "net/descriptor.h"
 #include "net/loop.h"
 #include "net/splice.h"
 #include "net/stream.h"
@@ -83,9 +84,8 @@ class TcpRelays {
   };
   using ListenerHandle = Handle<Listener>;
   struct Data {
-    ~Data();
     std::unique_ptr<net::TcpConnector> connector;
-    int fd = -1;
+    net::Descriptor waiting;  // for ConnectionBind
     std::unique_ptr<net::Splice> splice;
   };
 

@@ -1,9 +1,8 @@
 // The relay and the idle mode: both hold a fleet of allocations, one of them with traffic.
 
-#include <unistd.h>
-
 #include <cstdio>
 
+#include "net/descriptor.h"
 #include "tools/load/turn_load_fleet.h"
 #include "tools/load/turn_load_modes.h"
 #include "tools/load/turn_load_traffic.h"
@@ -17,20 +16,6 @@ constexpr int kPeerBuffer = 4 << 20;
 constexpr std::uint16_t kIdlePeerPort = 9;  // discard: nothing is ever sent there
 
 std::uint64_t nanoseconds(double seconds) { return static_cast<std::uint64_t>(seconds * 1e9); }
-
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 void run_part(const Options& options, Traffic& traffic, std::uint64_t began, double seconds) {
   const std::uint64_t end = now_ns() + nanoseconds(seconds);
@@ -72,7 +57,7 @@ Expected<Report> run_relay(const Options& options) {
                                       .receive_buffer = kPeerBuffer,
                                       .trains = options.trains ? Trains::kYes : Trains::kNo});
   if (!opened) return unexpected(opened.error());
-  const Socket peer_socket(*opened);
+  const net::Descriptor peer_socket(*opened);
   const Address peer = options.short_cut ? Address{} : net::local_address_of(*opened);
 
   Fleet fleet(options);
@@ -87,7 +72,7 @@ Expected<Report> run_relay(const Options& options) {
                                                 : turn::Client::Binding::kPermission);
   if (!reached) return unexpected(reached.error());
 
-  Traffic traffic(options, fleet, active, peer_socket.fd(), peer);
+  Traffic traffic(options, fleet, active, peer_socket.get(), peer);
   Report report = run_traffic(options, traffic);
   report.held = options.idle_beside;
   report.failed = fleet.failed();
