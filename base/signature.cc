@@ -9,20 +9,13 @@
 
 #include <limits>
 
+#include "base/openssl_owners.h"
+
 namespace turnpike {
 namespace {
 
-template <auto kFree>
-struct Freeing {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using BioPointer = std::unique_ptr<BIO, Freeing<BIO_free>>;
-using KeyPointer = std::unique_ptr<EVP_PKEY, Freeing<EVP_PKEY_free>>;
-using DigestPointer = std::unique_ptr<EVP_MD_CTX, Freeing<EVP_MD_CTX_free>>;
-using SignaturePointer = std::unique_ptr<ECDSA_SIG, Freeing<ECDSA_SIG_free>>;
+using DigestOwner = std::unique_ptr<EVP_MD_CTX, OpensslFree<EVP_MD_CTX_free>>;
+using SignatureOwner = std::unique_ptr<ECDSA_SIG, OpensslFree<ECDSA_SIG_free>>;
 
 // SEQUENCE { INTEGER, INTEGER }: each number may need a zero byte before it.
 constexpr std::size_t kMaxDer = 2 + 2 * (2 + 33);
@@ -40,7 +33,7 @@ bool is_on_p256(const EVP_PKEY* key) {
 // RFC 7518 has the two numbers side by side, libcrypto wants them in DER; its size, or 0.
 std::size_t to_der(ByteView raw, std::uint8_t (&der)[kMaxDer]) {
   constexpr int kHalf = Es256Key::kSignature / 2;
-  const SignaturePointer signature(ECDSA_SIG_new());
+  const SignatureOwner signature(ECDSA_SIG_new());
   BIGNUM* r = BN_bin2bn(raw.data(), kHalf, nullptr);
   BIGNUM* s = BN_bin2bn(raw.data() + kHalf, kHalf, nullptr);
   if (!signature || r == nullptr || s == nullptr ||
@@ -59,14 +52,14 @@ std::size_t to_der(ByteView raw, std::uint8_t (&der)[kMaxDer]) {
 }  // namespace
 
 struct Es256Key::Native {
-  KeyPointer key;
+  KeyOwner key;
 };
 
 std::optional<Es256Key> Es256Key::from_pem(std::string_view pem) {
   if (pem.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) return std::nullopt;
-  const BioPointer bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const BioOwner bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   if (!bio) return std::nullopt;
-  KeyPointer key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_password, nullptr));
+  KeyOwner key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_password, nullptr));
   // What went wrong stays in a queue of this thread, where others would take it for theirs.
   ERR_clear_error();
   if (!key || !is_on_p256(key.get())) return std::nullopt;
@@ -77,7 +70,7 @@ bool Es256Key::verifies(std::string_view message, ByteView signature) const {
   if (signature.size() != kSignature) return false;
   std::uint8_t der[kMaxDer];
   const std::size_t size = to_der(signature, der);
-  const DigestPointer context(EVP_MD_CTX_new());
+  const DigestOwner context(EVP_MD_CTX_new());
   if (size == 0 || !context) return false;
   const ByteView text = as_bytes(message);
   const bool right = EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr,

@@ -10,7 +10,7 @@
 
 #include "base/address.h"
 #include "base/check.h"
-#include "net/openssl_owners.h"
+#include "base/openssl_owners.h"
 #include "net/tls_context.h"
 
 namespace turnpike::net {

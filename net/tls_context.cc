@@ -17,8 +17,8 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/dtls.h"
+#include "base/openssl_owners.h"
 #include "net/openssl_memory.h"
-#include "net/openssl_owners.h"
 
 namespace turnpike::net {
 namespace {

@@ -15,7 +15,7 @@
 #include <memory>
 #include <utility>
 
-#include "net/openssl_owners.h"
+#include "base/openssl_owners.h"
 
 namespace turnpike::server {
 namespace {
@@ -27,7 +27,7 @@ constexpr std::time_t kSoon = 14 * 86400;
 constexpr std::size_t kMaxChain = 16;
 constexpr const char* kRenew = "certbot renew, or whatever made it; a running server notices";
 
-using Certificate = net::X509Owner;
+using Certificate = X509Owner;
 
 std::vector<Certificate> chain_of(const std::string& file) {
   std::vector<Certificate> chain;

@@ -9,7 +9,7 @@
 #include <array>
 #include <memory>
 
-#include "net/openssl_owners.h"
+#include "base/openssl_owners.h"
 #include "server/check_config.h"
 #include "server/doctor.h"
 #include "server/doctor_socket.h"
@@ -21,11 +21,11 @@ using State = Diagnosis::State;
 
 constexpr std::string_view kCheck = "certificate";
 
-using Context = std::unique_ptr<SSL_CTX, net::OpensslFree<SSL_CTX_free>>;
-using Session = std::unique_ptr<SSL, net::OpensslFree<SSL_free>>;
-using Store = std::unique_ptr<X509_STORE, net::OpensslFree<X509_STORE_free>>;
-using Check = std::unique_ptr<X509_STORE_CTX, net::OpensslFree<X509_STORE_CTX_free>>;
-using Certificate = net::X509Owner;
+using Context = std::unique_ptr<SSL_CTX, OpensslFree<SSL_CTX_free>>;
+using Session = std::unique_ptr<SSL, OpensslFree<SSL_free>>;
+using Store = std::unique_ptr<X509_STORE, OpensslFree<X509_STORE_free>>;
+using Check = std::unique_ptr<X509_STORE_CTX, OpensslFree<X509_STORE_CTX_free>>;
+using Certificate = X509Owner;
 
 State state_of(Finding::Kind kind) {
   switch (kind) {

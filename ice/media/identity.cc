@@ -5,8 +5,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#include <memory>
 #include <vector>
+
+#include "base/openssl_owners.h"
 
 namespace turnpike::media {
 namespace {
@@ -17,18 +18,8 @@ constexpr long kValid = 365L * 24 * 3600;
 // matter, so its kind does not either.
 constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES";
 
-template <auto kFree>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-
-Certificate make_certificate(EVP_PKEY* key) {
-  Certificate certificate(X509_new());
+X509Owner make_certificate(EVP_PKEY* key) {
+  X509Owner certificate(X509_new());
   X509* x509 = certificate.get();
   std::uint64_t serial = 0;
   if (x509 == nullptr ||
@@ -75,9 +66,9 @@ std::vector<std::uint8_t> encoded(X509* certificate) {
 }  // namespace
 
 std::unique_ptr<Identity> Identity::create() {
-  const Key key(EVP_EC_gen("P-256"));
+  const KeyOwner key(EVP_EC_gen("P-256"));
   if (key == nullptr) return nullptr;
-  const Certificate certificate = make_certificate(key.get());
+  const X509Owner certificate = make_certificate(key.get());
   if (certificate == nullptr) return nullptr;
   std::unique_ptr<Identity> identity(new Identity);
   identity->context_ = SSL_CTX_new(DTLS_method());

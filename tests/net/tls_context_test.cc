@@ -11,7 +11,7 @@
 #include <memory>
 #include <sstream>
 
-#include "net/openssl_owners.h"
+#include "base/openssl_owners.h"
 #include "tests/net/tls_client.h"
 
 namespace turnpike::net {

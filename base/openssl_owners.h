@@ -1,4 +1,4 @@
-// Owning pointers for the OpenSSL objects that net/ uses for a moment. Any thread.
+// Owning pointers for OpenSSL's objects. Any thread.
 #pragma once
 
 #include <openssl/bio.h>
@@ -8,7 +8,7 @@
 
 #include <memory>
 
-namespace turnpike::net {
+namespace turnpike {
 
 template <auto kFree>
 struct OpensslFree {
@@ -23,4 +23,4 @@ using X509Owner = std::unique_ptr<X509, OpensslFree<X509_free>>;
 using ExtensionOwner = std::unique_ptr<X509_EXTENSION, OpensslFree<X509_EXTENSION_free>>;
 using AltNamesOwner = std::unique_ptr<GENERAL_NAMES, OpensslFree<GENERAL_NAMES_free>>;
 
-}  // namespace turnpike::net
+}  // namespace turnpike
