@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "server/hex_key.h"
 #include "server/transport_name.h"
 #include "signaling/jwt.h"
 #include "stun/integrity.h"
@@ -23,19 +24,6 @@ HookAnswer failed(std::string why) {
   HookAnswer answer;
   answer.failure = std::move(why);
   return answer;
-}
-
-std::optional<Md5Digest> read_key(std::string_view text) {
-  Md5Digest key{};
-  if (text.size() != 2 * key.size()) return std::nullopt;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    const char c = text[i] >= 'A' && text[i] <= 'F' ? static_cast<char>(text[i] + 32) : text[i];
-    const std::size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    key[i / 2] = static_cast<std::uint8_t>(key[i / 2] << 4 | digit);
-  }
-  return key;
 }
 
 // False: it is there and no number of seconds.
@@ -55,7 +43,7 @@ std::optional<Md5Digest> read_credential(json& object, std::string_view username
   const auto key = object.find("key");
   if ((password == object.end()) == (key == object.end())) return std::nullopt;
   if (key != object.end()) {
-    return key->is_string() ? read_key(key->get_ref<std::string&>()) : std::nullopt;
+    return key->is_string() ? read_hex_key(key->get_ref<std::string&>()) : std::nullopt;
   }
   if (!password->is_string()) return std::nullopt;
   auto& text = password->get_ref<std::string&>();

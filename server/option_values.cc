@@ -6,7 +6,7 @@
 #include <array>
 
 #include "base/aes_gcm.h"
-#include "base/digest.h"
+#include "server/hex_key.h"
 #include "server/secret_file.h"
 #include "signaling/jwt.h"
 #include "signaling/room_tokens.h"
@@ -50,17 +50,7 @@ std::string to_lower(std::string_view text) {
 
 // "0x" and exactly the digits of an MD5 key; anything else is a password.
 std::optional<Md5Digest> derived_key(std::string_view text) {
-  Md5Digest key{};
-  if (!text.starts_with("0x") || text.size() != 2 + 2 * key.size()) return std::nullopt;
-  text.remove_prefix(2);
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    const char c = text[i] >= 'A' && text[i] <= 'F' ? static_cast<char>(text[i] + 32) : text[i];
-    const std::size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    key[i / 2] = static_cast<std::uint8_t>(key[i / 2] << 4 | digit);
-  }
-  return key;
+  return text.starts_with("0x") ? read_hex_key(text.substr(2)) : std::nullopt;
 }
 
 // Applies `add` to every line and wipes it; the Error names the line, not what it says.
