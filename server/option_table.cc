@@ -503,39 +503,29 @@ Expected<void> check_auth_hook(const Config& config) {
   return {};
 }
 
-}  // namespace
-
-Expected<void> check_together(const Config& config) {
-  if (config.min_port > config.max_port) {
-    return failure(fmt::format("--min-port {} is above --max-port {}: there would be no relay port",
-                               config.min_port, config.max_port));
-  }
-  if (auto checked = check_certificates(config); !checked) return checked;
-  if (config.dtls && config.certificate_files.empty()) {
-    return failure("--dtls needs a certificate: pass --cert FILE and --pkey FILE");
-  }
-  if (config.rfc5780) {
-    if (auto checked = check_alternate_port(config); !checked) return checked;
-  }
-  if (auto checked = check_auth_hook(config); !checked) return checked;
-  const bool tls =
-      config.tls && !config.certificate_files.empty() && config.tls_listening_port != 0;
-  const bool dtls = config.dtls && config.tls_listening_port != 0;
-  if (!config.udp && !config.tcp && !tls && !dtls) {
-    return failure(
-        "--no-udp and --no-tcp leave no port for clients: TLS needs --cert, --pkey and a "
-        "--tls-listening-port");
-  }
+Expected<void> check_oauth(const Config& config) {
   if (config.oauth && config.token_keys.empty()) {
     return failure("--oauth needs a key to open tokens with: pass --oauth-key KID:BASE64 too");
   }
   if (!config.oauth && !config.token_keys.empty()) {
     return failure("--oauth-key is for access tokens, which --oauth offers: pass it too");
   }
-  if (!config.tcp_relay && !config.allowed_tcp_peer_ports.empty()) {
-    return failure("--allowed-tcp-peer-port is about TCP relaying: pass --tcp-relay too");
-  }
-  if (auto checked = check_metrics(config); !checked) return checked;
+  return {};
+}
+
+// Whether anybody can come in.
+Expected<void> check_listeners(const Config& config) {
+  const bool tls =
+      config.tls && !config.certificate_files.empty() && config.tls_listening_port != 0;
+  const bool dtls = config.dtls && config.tls_listening_port != 0;
+  if (config.udp || config.tcp || tls || dtls) return {};
+  return failure(
+      "--no-udp and --no-tcp leave no port for clients: TLS needs --cert, --pkey and a "
+      "--tls-listening-port");
+}
+
+// No two options name one port.
+Expected<void> check_ports(const Config& config) {
   // A port of 0 is drawn by the kernel and collides with nothing.
   std::set<std::uint16_t> taken;
   const auto take = [&taken](std::uint16_t port) { return port == 0 || taken.insert(port).second; };
@@ -563,6 +553,30 @@ Expected<void> check_together(const Config& config) {
     }
   }
   return {};
+}
+
+}  // namespace
+
+Expected<void> check_together(const Config& config) {
+  if (config.min_port > config.max_port) {
+    return failure(fmt::format("--min-port {} is above --max-port {}: there would be no relay port",
+                               config.min_port, config.max_port));
+  }
+  if (auto checked = check_certificates(config); !checked) return checked;
+  if (config.dtls && config.certificate_files.empty()) {
+    return failure("--dtls needs a certificate: pass --cert FILE and --pkey FILE");
+  }
+  if (config.rfc5780) {
+    if (auto checked = check_alternate_port(config); !checked) return checked;
+  }
+  if (auto checked = check_auth_hook(config); !checked) return checked;
+  if (auto checked = check_listeners(config); !checked) return checked;
+  if (auto checked = check_oauth(config); !checked) return checked;
+  if (!config.tcp_relay && !config.allowed_tcp_peer_ports.empty()) {
+    return failure("--allowed-tcp-peer-port is about TCP relaying: pass --tcp-relay too");
+  }
+  if (auto checked = check_metrics(config); !checked) return checked;
+  return check_ports(config);
 }
 
 }  // namespace turnpike::server

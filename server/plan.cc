@@ -76,6 +76,9 @@ class Planner {
   void explain_challenges();
   void choose_workers();
   stun::Behavior discovery(const turn::ExternalAddresses& external) const;
+  std::string realm() const;
+  turn::Credentials::Source credentials() const;
+  void settle_limits(turn::Settings& settings) const;
   void settle_turn();
   Step settle_users();
   void settle_signaling();
@@ -437,24 +440,46 @@ std::vector<std::string> Planner::shared_secrets() const {
   return {generated_.shared_secret};
 }
 
-void Planner::settle_turn() {
+std::string Planner::realm() const {
+  if (!config().realm.empty()) return config().realm;
   const std::string& host = config().public_host;
-  const bool host_fits = !host.empty() && host.size() <= kMaxRealm;
-  const std::string realm = !config().realm.empty() ? config().realm
-                            : host_fits             ? host
-                                                    : "turnpike";
+  return !host.empty() && host.size() <= kMaxRealm ? host : "turnpike";
+}
+
+turn::Credentials::Source Planner::credentials() const {
   turn::Credentials::Source source;
-  source.realm = realm;
+  source.realm = realm();
   source.users = config().users;
   source.shared_secrets = shared_secrets();
   source.separator = config().rest_separator;
   source.announce_userhash = !config().users.empty() && config().shared_secrets.empty() &&
                              config().turn_jwt_secrets.empty() && !config().auth_hook;
   source.offer_algorithms = !config().auth_hook;
-  auto settings = std::make_shared<turn::Settings>(std::move(source));
+  return source;
+}
+
+void Planner::settle_limits(turn::Settings& settings) const {
+  settings.max_permissions = config().max_permissions;
+  settings.max_channels = config().max_channels;
+  settings.max_bps = config().max_bps;
+  settings.max_lifetime = seconds(config().max_allocate_lifetime);
+  settings.default_lifetime = std::min(settings.default_lifetime, settings.max_lifetime);
+  settings.permission_lifetime = seconds(config().permission_lifetime);
+  settings.channel_lifetime = seconds(config().channel_lifetime);
+  // The kernel spreads the flows of one prefix over the workers; each enforces its share.
+  const std::uint32_t rate = config().unauthorized_replies_per_second;
+  const auto share = [this](std::uint32_t whole) {
+    return (whole + plan_.workers - 1) / plan_.workers;
+  };
+  settings.unauthorized_replies_per_second = share(rate);
+  settings.unauthorized_burst = share(2 * rate);
+}
+
+void Planner::settle_turn() {
+  auto settings = std::make_shared<turn::Settings>(credentials());
   if (config().oauth) {
     settings->token_keys = turn::TokenKeys(
-        config().server_name.empty() ? realm : config().server_name, config().token_keys);
+        config().server_name.empty() ? realm() : config().server_name, config().token_keys);
   }
   settings->nonce_lifetime = seconds(config().nonce_seconds);
   if (config().send_software) settings->software = "Turnpike";
@@ -463,33 +488,13 @@ void Planner::settle_turn() {
   settings->classic_binding = config().classic_stun;
   settings->strict_expiry = config().strict_expiry;
   settings->alternate_servers = config().alternate_servers;
-  settings->external = turn::ExternalAddresses(mappings_);
-  settings->behavior = discovery(settings->external);
-  settings->relay_ips = plan_.relay_ips;
   settings->peers =
       turn::PeerPolicy({config().allowed_peers, config().denied_peers, own_addresses()});
-  // One key for all workers that a restart knows again, and that says nothing of the secret.
-  settings->nonce_key = hmac_sha256(as_bytes(std::string_view(shared_secrets().front())),
-                                    {as_bytes(std::string_view("turnpike nonce key"))});
   settings->mobility = config().mobility;
-  SystemRandom().fill(settings->ticket_key);
   settings->tcp_relay = config().tcp_relay;
   settings->allowed_low_tcp_ports = config().allowed_tcp_peer_ports;
-  settings->max_permissions = config().max_permissions;
-  settings->max_channels = config().max_channels;
-  settings->max_bps = config().max_bps;
-  settings->max_lifetime = seconds(config().max_allocate_lifetime);
-  settings->default_lifetime = std::min(settings->default_lifetime, settings->max_lifetime);
-  settings->permission_lifetime = seconds(config().permission_lifetime);
-  settings->channel_lifetime = seconds(config().channel_lifetime);
   if (config().rfc5766_channel_numbers) settings->last_channel_number = 0x7FFF;
-  // The kernel spreads the flows of one prefix over the workers; each enforces its share.
-  const std::uint32_t rate = config().unauthorized_replies_per_second;
-  const auto share = [this](std::uint32_t whole) {
-    return (whole + plan_.workers - 1) / plan_.workers;
-  };
-  settings->unauthorized_replies_per_second = share(rate);
-  settings->unauthorized_burst = share(2 * rate);
+  settle_limits(*settings);
   if (running_ != nullptr) {
     const turn::Settings& before = *running_->turn;
     settings->external = before.external;
@@ -497,6 +502,14 @@ void Planner::settle_turn() {
     settings->relay_ips = before.relay_ips;
     settings->nonce_key = before.nonce_key;
     settings->ticket_key = before.ticket_key;
+  } else {
+    settings->external = turn::ExternalAddresses(mappings_);
+    settings->behavior = discovery(settings->external);
+    settings->relay_ips = plan_.relay_ips;
+    // One key for all workers that a restart knows again, and that says nothing of the secret.
+    settings->nonce_key = hmac_sha256(as_bytes(std::string_view(shared_secrets().front())),
+                                      {as_bytes(std::string_view("turnpike nonce key"))});
+    SystemRandom().fill(settings->ticket_key);
   }
   plan_.turn = std::move(settings);
 }
