@@ -299,6 +299,26 @@ TEST_F(DtlsDoorTest, ADuplicateOfTheHelloEndsNothing) {
   EXPECT_TRUE(knows(one));
 }
 
+TEST_F(DtlsDoorTest, RepeatsOfTheHelloAreAnsweredWithNothingAndWinNoTime) {
+  constexpr std::size_t kSequence = 10;  // the last byte of the record's number
+  open_door();
+  Client& one = begun("192.0.2.1:5000");
+  auto hello = one.to_server.at(1);
+  one.to_client.clear();
+  for (int i = 0; i < 100; ++i) {
+    ++hello[kSequence];  // a record that has not been seen
+    to_door(one, hello);
+  }
+  EXPECT_TRUE(one.to_client.empty());
+  EXPECT_EQ(door_->statistics().begun.read(), 1u);
+  pass(DtlsDoor::kHandshakeTime - seconds(1));
+  ++hello[kSequence];
+  to_door(one, hello);
+  EXPECT_EQ(door_->sessions(), 1u);
+  pass(seconds(2));
+  EXPECT_EQ(door_->sessions(), 0u);
+}
+
 TEST_F(DtlsDoorTest, CloseNotifyEndsTheSession) {
   open_door();
   Client& one = connected("192.0.2.1:5000");
