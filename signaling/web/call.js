@@ -25,6 +25,11 @@ const kTransports = new Set(["udp", "tcp", "tls"]);
 const kEndedReasons = { 4001: "elsewhere", 4003: "removed" };
 // In a mesh everybody sends to everybody: beyond this, most connections are too slow.
 const kComfortable = 6;
+// Off, on.
+const kSwitched = {
+  audio: ["call.muted", "prejoin.microphone"],
+  video: ["prejoin.cameraOff", "prejoin.camera"],
+};
 const kKnownRefusals = new Set(["room-full", "bad-invitation", "bad-room", "too-many-rooms", "bad-token"]);
 
 const query = new URLSearchParams(location.search);
@@ -142,6 +147,8 @@ function wireControls() {
   // Any touch is what the browser waits for; the button only says so.
   for (const type of ["click", "keydown"]) addEventListener(type, soundOn);
   byId("share-copy").addEventListener("click", copyShareLink);
+  byId("share-close").addEventListener("click", endInvitation);
+  byId("share").addEventListener("keydown", ({ key }) => key === "Escape" && endInvitation());
   byId("my-name").value = wanted.name;
   byId("my-name").addEventListener("change", rename);
   byId("chat-form").addEventListener("submit", sendChat);
@@ -163,8 +170,11 @@ function wireControls() {
 // --- what the user does
 
 function toggle(kind) {
-  media.setEnabled(kind, !media.isEnabled(kind));
+  const enabled = !media.isEnabled(kind);
+  media.setEnabled(kind, enabled);
   room?.announceProfile();
+  // Who pressed a key is not at the button that says so.
+  say(byId("told"), kSwitched[kind][enabled ? 1 : 0]);
   showControls();
   showSelf();
 }
@@ -195,6 +205,14 @@ async function copyShareLink() {
   say(byId("share-copy"), copied ? "copy.done" : "copy.failed");
   byId("share-link").select();
   setTimeout(() => say(byId("share-copy"), "copy.button"), 2_000);
+}
+
+// It was asked for; as long as nobody else is here it stays.
+function endInvitation() {
+  if (!invites) return;
+  invites = false;
+  byId("more").focus();
+  showMembers();
 }
 
 function soundOn() {
@@ -277,6 +295,7 @@ function showMembers() {
   byId("share-link").value = shareLink();
   say(byId("share-title"), alone ? "share.title" : "share.invite");
   setHidden(byId("share"), !shown);
+  setHidden(byId("share-close"), alone);
   if (shown) showCode(shareLink());
   showNotice("notice-crowd", room.members.size >= kComfortable);
   showPhase();

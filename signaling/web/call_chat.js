@@ -1,6 +1,6 @@
 // The chat: what was said, who came and went, and files, pictures and voice messages on their way.
 
-import { byId, cloneTemplate, setHidden } from "./dom.js";
+import { byId, cloneTemplate, handOnFocus, setHidden } from "./dom.js";
 import { localise, say, translate } from "./i18n.js";
 import { byteSize } from "./numbers.js";
 import { Tape } from "./tape.js";
@@ -94,7 +94,10 @@ export class ChatLog {
 
   #append(line) {
     this.#log.append(line);
-    if (this.#log.children.length > kLongestLog) this.#log.firstElementChild.remove();
+    if (this.#log.children.length > kLongestLog) {
+      handOnFocus(this.#log.firstElementChild);
+      this.#log.firstElementChild.remove();
+    }
     this.#toEnd();
   }
 

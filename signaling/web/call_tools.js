@@ -1,9 +1,9 @@
 // What the buttons around a call do beyond mute and hang-up: files, voice messages, the screen, the
-// recording, the invitation with its code, picture in picture.
+// recording, the invitation with its code, picture in picture, single keys.
 
 import { CallRecorder } from "./recording.js";
 import { isPicture, VoiceRecorder } from "./call_chat.js";
-import { byId, setHidden } from "./dom.js";
+import { byId, memory, setHidden } from "./dom.js";
 import { label, say } from "./i18n.js";
 import { pathOf, qrCode } from "./qr.js";
 
@@ -18,6 +18,7 @@ export function wireTools(call) {
   wireRecording(call);
   wirePicture(call);
   wireDialog(call);
+  wireKeys();
 }
 
 // --- files
@@ -213,6 +214,36 @@ function wireDialog(call) {
     dialog.close();
     call.show();
   });
+}
+
+// --- the keys
+
+const kKeys = { m: "microphone", v: "camera", s: "screen" };
+// There a letter is a letter.
+const kTyping = "input, select, textarea, audio, dialog";
+
+// They can be turned off (WCAG 2.1.4): whoever speaks to the machine types many letters unawares.
+function wireKeys() {
+  const choice = byId("keys");
+  choice.checked = memory.get("keys") !== "off";
+  const show = () => {
+    for (const [key, id] of Object.entries(kKeys)) {
+      if (choice.checked) byId(id).setAttribute("aria-keyshortcuts", key.toUpperCase());
+      else byId(id).removeAttribute("aria-keyshortcuts");
+    }
+  };
+  choice.addEventListener("change", () => {
+    memory.set("keys", choice.checked ? "on" : "off");
+    show();
+  });
+  addEventListener("keydown", (event) => {
+    const id = kKeys[event.key.toLowerCase()];
+    if (!id || !choice.checked || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.target.closest(kTyping) || !byId(id).checkVisibility()) return;
+    event.preventDefault();
+    byId(id).click();
+  });
+  show();
 }
 
 // The link as a code for the camera of a telephone.

@@ -8,7 +8,17 @@ export function cloneTemplate(id) {
 }
 
 export function setHidden(element, hidden) {
-  if (element.hidden !== hidden) element.hidden = hidden;
+  if (element.hidden === hidden) return;
+  if (hidden) handOnFocus(element);
+  element.hidden = hidden;
+}
+
+// Before an element goes that holds the focus: whoever works by keyboard goes on at the heir, which
+// data-heir names by a selector, on the element or nearest around it; not at the page's beginning.
+export function handOnFocus(element) {
+  if (!element.contains(document.activeElement)) return;
+  const heir = element.closest("[data-heir]")?.dataset.heir;
+  if (heir) (element.closest(heir) ?? document.querySelector(heir)).focus();
 }
 
 // navigator.clipboard exists only in secure contexts; the old command works everywhere else.

@@ -199,6 +199,7 @@ export default {
   "call.invite": "Invite somebody",
   "call.statistics": "Statistics",
   "call.picture": "Picture in picture",
+  "keys.switch": "Keys: M microphone, V camera, S screen",
   "record.start": "Record the call",
   "record.stop": "Stop and save",
 

@@ -196,6 +196,7 @@ export default {
   "call.invite": "邀请他人",
   "call.statistics": "统计",
   "call.picture": "画中画",
+  "keys.switch": "快捷键：M 麦克风，V 摄像头，S 共享屏幕",
   "record.start": "录制通话",
   "record.stop": "停止并保存",
 

@@ -210,7 +210,9 @@ export class LocalMedia extends EventTarget {
     canvas.height = kHeight;
     const paint = canvas.getContext("2d");
     const hue = Math.floor(Math.random() * 360);
-    const draw = () => drawPicture(paint, { hue, initials, seconds: performance.now() / 1000 });
+    const still = matchMedia("(prefers-reduced-motion: reduce)");
+    const draw = () =>
+      drawPicture(paint, { hue, initials, seconds: still.matches ? 0 : performance.now() / 1000 });
     draw();
     const timer = setInterval(draw, 1000 / kFramesPerSecond);
     this.#cleanups.push(() => clearInterval(timer));

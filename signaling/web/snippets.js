@@ -36,7 +36,8 @@ room.on("peer", (peer) => {
 }
 
 function curl(base) {
-  return `curl -H "Authorization: Bearer $TURNPIKE_API_KEY" "${base}/api/ice?ttl=3600"`;
+  return `curl -H "Authorization: Bearer $TURNPIKE_API_KEY" \\
+  "${base}/api/ice?ttl=3600"`;
 }
 
 function backend(base) {
@@ -95,7 +96,8 @@ function jitsi(at, tls) {
   const lines = [`  { type = "stun", host = "${at.host}", port = ${at.port}, transport = "udp" };`,
     service(at, "turn", "udp")];
   if (tls) lines.push(service(tls, "turns", "tcp"));
-  return `-- prosody: /etc/prosody/conf.avail/HOST.cfg.lua, with "external_services" in modules_enabled
+  return `-- prosody: /etc/prosody/conf.avail/HOST.cfg.lua
+-- with "external_services" in modules_enabled
 external_service_secret = "..."   -- the value of --static-auth-secret
 external_services = {
 ${lines.join("\n")}

@@ -241,6 +241,148 @@ test("the screen is shared in place of the camera, and the camera comes back", a
   await assertNoTroubles(ann, ben);
 });
 
+test("M, V and S switch microphone, camera and screen, until that is turned off", async (shared) => {
+  const [ann, ben] = await people(shared, "letters", ["Ann", "Ben"]);
+  await ann.evaluate(standInForScreen);
+  await ann.keyboard.press("m");
+  await ben.locator(".tile:not(.own) .muted").waitFor({ state: "visible" });
+  await waitForText(ann, "#told", /Microphone off/);
+  await ann.keyboard.press("Shift+M");
+  await ben.locator(".tile:not(.own) .muted").waitFor({ state: "hidden" });
+  await ann.keyboard.press("v");
+  await ben.locator(".tile:not(.own) .cover").waitFor({ state: "visible" });
+  await ann.keyboard.press("v");
+  await ben.locator(".tile:not(.own) .cover").waitFor({ state: "hidden" });
+  await ann.keyboard.press("s");
+  await ben.locator(".tile.screen:not(.own)").waitFor();
+  await ann.keyboard.press("s");
+  await ben.locator(".tile.screen:not(.own)").waitFor({ state: "detached" });
+  // In a field a letter is a letter, and with Control it is the browser's.
+  await ann.locator("#chat-text").focus();
+  await ann.keyboard.type("msv");
+  assert.equal(await ann.locator("#chat-text").inputValue(), "msv");
+  await waitForText(ann, "#microphone", /Mute/);
+  await ann.locator("#more").focus();
+  await ann.keyboard.press("Control+m");
+  await waitForText(ann, "#microphone", /Mute/);
+  await ann.keyboard.press("Enter");
+  await ann.locator("#keys").uncheck();
+  await ann.locator("#more-close").click();
+  for (const key of ["m", "v", "s"]) await ann.keyboard.press(key);
+  assert.equal(await ann.locator("#microphone").getAttribute("aria-keyshortcuts"), null);
+  for (const [id, words] of [["microphone", /Mute/], ["camera", /Camera off/], ["screen", /Share/]]) {
+    await waitForText(ann, `#${id}`, words);
+  }
+  await ann.reload();
+  await waitForText(ann, "#phase", /In a call/);
+  await ann.keyboard.press("m");
+  assert.equal(await ann.locator("#keys").isChecked(), false, "remembered");
+  await waitForText(ann, "#microphone", /Mute/);
+  await assertNoTroubles(ann, ben);
+});
+
+// What the browser tells screen readers to read out by themselves, by id.
+const readOut = async (page) => {
+  const session = await page.context().newCDPSession(page);
+  const { nodes } = await session.send("Accessibility.getFullAXTree");
+  const live = nodes.filter(({ properties = [] }) =>
+    properties.some(({ name, value }) => name === "live" && value.value === "polite"));
+  return Promise.all(live.map(async ({ backendDOMNodeId }) => {
+    const { node } = await session.send("DOM.describeNode", { backendNodeId: backendDOMNodeId });
+    const { attributes = [] } = node;
+    return attributes[attributes.indexOf("id") + 1];
+  }));
+};
+
+test("screen readers are told of messages, of who comes and goes, and of the phase", async (shared) => {
+  const [ann, ben] = await people(shared, "read-out", ["Ann", "Ben"]);
+  await waitForText(ann, "#chat-log", /Ben came in/);
+  await ben.locator("#chat-text").fill("hello");
+  await ben.keyboard.press("Enter");
+  await waitForText(ann, "#chat-log", /hello/);
+  await ben.locator("#hang-up").click();
+  await waitForText(ann, "#chat-log", /Ben left/);
+  const live = await readOut(ann);
+  for (const id of ["chat-log", "phase", "told"]) assert.ok(live.includes(id), `${id} of ${live}`);
+  await assertNoTroubles(ann);
+});
+
+// In the page: what a finger has to hit and is smaller than 44 pixels; a label counts as its box.
+const smallTargets = () => [...document.querySelectorAll("a[href], button, input, select, summary, audio[controls]")]
+  .filter((element) => element.checkVisibility())
+  .map((element) => ({ element, box: (element.closest("label") ?? element).getBoundingClientRect() }))
+  .filter(({ box }) => box.height < 43.9 || box.width < 43.9)
+  .map(({ element, box }) => `${element.id || element.outerHTML.slice(0, 80)} ${box.width}x${box.height}`);
+
+test("fingers find targets of 44 pixels on a phone", async (shared) => {
+  const { server, browser, cleanUp } = shared;
+  const page = await browser.newPage({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+  cleanUp(() => page.context().close());
+  const assertLarge = async (state) => assert.deepEqual(await page.evaluate(smallTargets), [], state);
+  const [ben] = await people(shared, "fingers", ["Ben"]);
+  const query = { prejoin: "1", synthetic: "1" };
+  await page.goto(await server.roomUrl("fingers", { query }));
+  await page.locator("#enter:enabled").waitFor();
+  await assertLarge("before the call");
+  await page.locator("#enter").tap();
+  await waitForText(page, "#phase", /In a call/);
+  await attach(ben, "plan.bin", "application/octet-stream", Buffer.alloc(1000));
+  await page.locator(".file .accept").waitFor();
+  await assertLarge("in the call, with a file");
+  await page.locator("#voice").tap();
+  await page.locator("#voice-cancel").waitFor();
+  await assertLarge("with a voice message");
+  await page.locator("#more").tap();
+  await assertLarge("the dialog");
+  await page.locator("#invite").tap();
+  await page.locator("#share-close").waitFor();
+  await assertLarge("the invitation");
+  await page.locator("#hang-up").tap();
+  await page.locator("#again").waitFor();
+  await assertLarge("after the call");
+  await page.goto(server.plainUrl);
+  await waitForText(page, "#check-signaling", /answered/);
+  await assertLarge("the start page");
+  await page.goto(`${server.plainUrl}/diag`);
+  await page.locator("#own[open]").waitFor();
+  await assertLarge("the connection test");
+});
+
+test("the test picture stands still for those who asked for less motion", async ({ server, browser, cleanUp }) => {
+  // In the page: whether the waves (not the clock above them) change while a second passes.
+  const wavesMove = () => new Promise((done) => {
+    const video = document.querySelector(".tile.own video");
+    const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 360 });
+    const paint = canvas.getContext("2d", { willReadFrequently: true });
+    const read = () => {
+      paint.drawImage(video, 0, 0, 640, 360);
+      return paint.getImageData(0, 300, 640, 60).data;
+    };
+    const first = read();
+    const begin = video.currentTime;
+    video.addEventListener("timeupdate", () => {
+      if (video.currentTime < begin + 1) return;
+      const last = read();
+      done(first.some((value, index) => Math.abs(value - last[index]) > 8));
+    });
+  });
+  for (const [reducedMotion, moves] of [["no-preference", true], ["reduce", false]]) {
+    const page = await browser.newPage({ reducedMotion });
+    cleanUp(() => page.context().close());
+    await page.goto(await server.roomUrl("motion", { query: { synthetic: "1" } }));
+    await waitForText(page, "#phase", /Waiting|In a call/);
+    await until("the picture", () => page.evaluate(() =>
+      document.querySelector(".tile.own video").videoWidth > 0));
+    assert.equal(await page.evaluate(wavesMove), moves, reducedMotion);
+    const animated = await page.evaluate(() => [...document.querySelectorAll("*")].filter((element) => {
+      const { animationName, transitionDuration } = getComputedStyle(element);
+      return animationName !== "none" || transitionDuration !== "0s";
+    }).length);
+    assert.equal(animated, 0, "nothing else is animated");
+    await page.close();
+  }
+});
+
 test("before the call one sees oneself, chooses, and is remembered", async (shared) => {
   const { server, browser, cleanUp } = shared;
   const page = await browser.newPage();

@@ -17,6 +17,7 @@ import "./call_test.js";
 import "./echo_test.js";
 import "./trouble_test.js";
 import "./features_test.js";
+import "./keyboard_test.js";
 import "./weight_test.js";
 import "./client_test.js";
 import "./diag_test.js";
