@@ -111,7 +111,7 @@ const servers = () => access.iceServers.flatMap((server) =>
 async function run() {
   if (running) return;
   running = true;
-  for (const id of ["start", "copy", "save"]) byId(id).disabled = true;
+  showRunning(true);
   say(byId("verdict"), "diag.running");
   say(byId("verdict-text"), "diag.runningText");
   const media = testStream();
@@ -126,7 +126,14 @@ async function run() {
     running = false;
   }
   conclude();
-  for (const id of ["start", "copy", "save"]) byId(id).disabled = false;
+  showRunning(false);
+}
+
+// Who began by keyboard stands on that button: it must not lose the focus, as one that is disabled
+// does.
+function showRunning(runs) {
+  byId("start").setAttribute("aria-disabled", runs);
+  for (const id of ["copy", "save"]) byId(id).disabled = runs;
 }
 
 function beginReport() {

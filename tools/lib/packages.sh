@@ -40,11 +40,11 @@ test_packages() {
     lintian util-linux
   case "$(distribution)" in
     "debian bookworm")
-      printf '%s\n' libclang-rt-14-dev chromium firefox-esr zbar-tools
+      printf '%s\n' libclang-rt-14-dev chromium firefox-esr zbar-tools fonts-wqy-microhei
       # A test authority and the clients of ACME; where one is missing, its test says so.
       printf '%s\n' pebble certbot lego uacme
       ;;
-    debian*) printf '%s\n' libclang-rt-dev chromium firefox-esr zbar-tools ;;
+    debian*) printf '%s\n' libclang-rt-dev chromium firefox-esr zbar-tools fonts-wqy-microhei ;;
     # Ubuntu's browsers are snaps, which a headless test cannot start: bring your own.
     *) printf '%s\n' libclang-rt-18-dev ;;
   esac
