@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 
 import { assertNoTroubles, until, waitForPictures, waitForText } from "./chromium.js";
+import { lookAt } from "./looks.js";
 import { test } from "./testing.js";
 import { kPlainName } from "./turnpike.js";
 
@@ -142,5 +143,6 @@ test("without HTTPS a call starts with a test picture and says why", async (shar
     const video = document.querySelector(".tile.own video");
     return video.videoWidth > 0 && video.currentTime > 0;
   }));
+  await lookAt(ann, "insecure");
   await assertNoTroubles(ann, ben);
 });

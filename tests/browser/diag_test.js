@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 
 import { assertNoTroubles, until, waitForText } from "./chromium.js";
 import { Firefox } from "./firefox.js";
+import { lookAt } from "./looks.js";
 import { skipped, test } from "./testing.js";
 import { freePorts, kApiKey, kPlainName } from "./turnpike.js";
 
@@ -121,6 +122,7 @@ test("the connection test tells a wrong password from one that has expired", asy
   const wrong = await verdictOf(shared, { urls, username: "4102444800:ann" });
   assert.deepEqual(wrong.report.urls.map(({ verdict }) => verdict), ["credential", "credential"]);
   assert.match(wrong.words, /Wrong user name or password \(401/);
+  await lookAt(wrong.page, "diag-refused");
   assert.equal(wrong.report.verdict, "nothing");
   const late = await verdictOf(shared, { urls, username: "1000000000:ann" });
   assert.deepEqual(late.report.urls.map(({ verdict }) => verdict), ["expired", "expired"]);
@@ -150,13 +152,14 @@ test("the connection test tells holders of an invitation why credentials are ref
 test("the connection test tells a closed port from a certificate that is not trusted", async (shared) => {
   const { server } = shared;
   const [closed] = await freePorts(1);
-  const { report } = await verdictOf(shared, {
+  const { page, report } = await verdictOf(shared, {
     base: `http://127.0.0.1:${server.port}`, // the certificate is for localhost only
     urls: `turn:localhost:${closed}?transport=tcp turns:localhost:${closed}?transport=tcp ` +
       `turns:127.0.0.1:${server.tlsPort}?transport=tcp`,
   });
   assert.deepEqual(report.urls.map(({ verdict }) => verdict),
     ["blockedTcp", "blockedOrCertificate", "certificate"], JSON.stringify(report.urls));
+  await lookAt(page, "diag-blocked");
 });
 
 test("the connection test says when the clock is wrong", async (shared) => {

@@ -13,6 +13,7 @@ import {
   assertNoTroubles, connectionFacts, until, waitForPictures, waitForText,
 } from "./chromium.js";
 import { Firefox } from "./firefox.js";
+import { lookAt } from "./looks.js";
 import { skipped, test } from "./testing.js";
 import { kApiKey, Turnpike } from "./turnpike.js";
 
@@ -66,6 +67,8 @@ test("a file is offered, accepted and arrives whole", async (shared) => {
   await waitForText(ann, ".file .file-state", /Sent/);
   const file = await download(ben, ".file .save");
   assert.equal(sha256(file.content), sha256(content));
+  await lookAt(ann, "file-sent");
+  await lookAt(ben, "file-received");
   await assertNoTroubles(ann, ben);
 });
 
@@ -80,6 +83,7 @@ test("a file can be declined, and a running one cancelled", async (shared) => {
   await attach(ann, "large.bin", "application/octet-stream", randomBytes(8_000_000));
   await ben.locator(".file:last-child .accept").click();
   await waitForText(ben, ".file:last-child .file-state", /of 8 MB/);
+  await lookAt(ben, "file-coming");
   await ben.locator(".file:last-child .cancel").click();
   await waitForText(ann, ".file:last-child .file-state", /Cancelled/);
   await waitForText(ben, ".file:last-child .file-state", /Cancelled/);
@@ -503,6 +507,7 @@ test("the call is recorded to a file that plays", async (shared) => {
   await waitForPictures(ann);
   await record(ann);
   await waitForText(ann, "#notice-recording", /You are recording this call\. Tell/);
+  await lookAt(ann, "recording");
   const film = await download(ann, "#record-stop");
   assert.match(film.name, /^call-\d{14}\.(webm|mp4)$/);
   await ann.locator("#notice-recording").waitFor({ state: "hidden" });
@@ -563,6 +568,7 @@ test("whoever is removed is told so", async (shared) => {
     .find(({ name }) => name === "Ben");
   await fetch(`${server.plainUrl}/api/rooms/kicked/members/${id}`, { method: "DELETE", headers });
   await waitForText(ben, "#over-title", /You were removed/);
+  await lookAt(ben, "removed");
   await waitForText(ann, "#phase", /Waiting for others/);
   await assertNoTroubles(ann, ben);
 });
@@ -579,6 +585,7 @@ test("six people see each other", async (shared) => {
     assert.equal(await page.locator(".tile").count(), 6);
     assert.equal(await page.locator("#notice-crowd").isVisible(), false);
   }
+  await lookAt(pages[0], "six");
 }, { limit: 300_000 });
 
 test("picture in picture shows the other one", async (shared) => {

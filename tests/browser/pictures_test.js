@@ -4,13 +4,12 @@
 
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 
 import { assertAccessible } from "./accessible.js";
 import { assertNoTroubles, until, waitForPictures, waitForText } from "./chromium.js";
+import { kArtefacts } from "./looks.js";
 import { test } from "./testing.js";
 
-const kFolder = fileURLToPath(new URL("../../build/artefacts/", import.meta.url));
 const kLooks = [
   { size: { width: 360, height: 740 }, colorScheme: "light", locale: "zh-CN" },
   { size: { width: 360, height: 740 }, colorScheme: "dark", locale: "en-GB", axe: true },
@@ -23,8 +22,8 @@ for (const { size, colorScheme, locale, axe } of kLooks) {
   const look = `${size.width}-${colorScheme}-${language}`;
 
   const takePicture = async (page, name, fullPage = false) => {
-    await mkdir(kFolder, { recursive: true });
-    await page.screenshot({ path: `${kFolder}${name}-${look}.png`, fullPage });
+    await mkdir(kArtefacts, { recursive: true });
+    await page.screenshot({ path: `${kArtefacts}${name}-${look}.png`, fullPage });
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(width <= size.width, `${name} is ${width} pixels wide in a window of ${size.width}`);
     if (axe) await assertAccessible(page, name);

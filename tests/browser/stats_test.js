@@ -3,49 +3,19 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 
-import { assertAccessible } from "./accessible.js";
 import { assertNoTroubles, until, waitForPictures, waitForText } from "./chromium.js";
 import { Firefox } from "./firefox.js";
+import { kLooks, kOtherLooks, lookAt } from "./looks.js";
 import { test } from "./testing.js";
 import { freePorts, kApiKey, Turnpike } from "./turnpike.js";
 
 const kToken = "browser-tests-only-token";
-const kFolder = fileURLToPath(new URL("../../build/artefacts/", import.meta.url));
-// The others of the four combinations are in the second test.
-const kLooks = [
-  { size: { width: 360, height: 740 }, colorScheme: "light", locale: "zh-CN" },
-  { size: { width: 1280, height: 800 }, colorScheme: "dark", locale: "en-GB" },
-];
-const kStrangeLooks = [
-  { size: { width: 360, height: 740 }, colorScheme: "dark", locale: "en-GB" },
-  { size: { width: 1280, height: 800 }, colorScheme: "light", locale: "zh-CN" },
-];
-
 async function startServer({ cleanUp }, options = {}) {
   const [port] = await freePorts(1);
   const server = await Turnpike.start({ "--prometheus-port": port, "--workers": 2, ...options });
   cleanUp(() => server.stop());
   return { server, stats: `http://127.0.0.1:${port}/stats` };
-}
-
-// In every one of `looks`: it fits, nothing is wrong with it, and there is a picture of it.
-async function look(page, name, looks) {
-  await mkdir(kFolder, { recursive: true });
-  for (const { size, colorScheme, locale } of looks) {
-    const language = locale.slice(0, 2);
-    await page.setViewportSize(size);
-    await page.emulateMedia({ colorScheme });
-    if (!(await page.getAttribute("html", "lang")).startsWith(language)) await page.locator("#language").click();
-    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-    const file = `${name}-${size.width}-${colorScheme}-${language}.png`;
-    await page.screenshot({ path: kFolder + file, fullPage: true });
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert.ok(width <= size.width, `${file} is ${width} pixels wide`);
-    await assertAccessible(page, file);
-  }
 }
 
 const figure = (page, words) => page.locator("#now > div", { hasText: words }).locator("dd").innerText();
@@ -60,7 +30,7 @@ test("the dashboard shows what is relayed, as plots and as tables, and says when
   assert.equal(await figure(page, "Allocations"), "0");
   await waitForText(page, "#plots", /Nothing in this time/);
   await waitForText(page, "#drops-none", /None/);
-  await look(page, "stats-empty", kLooks.slice(0, 1));
+  await lookAt(page, "stats-empty", kLooks.slice(0, 1));
   await page.locator("#language").click();
 
   const open = async (name) => {
@@ -91,7 +61,7 @@ test("the dashboard shows what is relayed, as plots and as tables, and says when
   // Playwright calls an answer without content (204) a failed request.
   page.troubles = page.troubles.filter((trouble) => !trouble.endsWith("/stats/session"));
   await assertNoTroubles(page);
-  await look(page, "stats", kLooks);
+  await lookAt(page, "stats", kLooks);
 
   // Whoever comes late sees what was before; here in the other browser, if it is there.
   const late = existsSync(Firefox.executable) ? await (await openFirefox()).newPage({ cleanUp })
@@ -106,7 +76,7 @@ test("the dashboard shows what is relayed, as plots and as tables, and says when
   await until("rows of the new server after those of the old", async () => (await lengthOf(page)) > drawn);
   await server.stop();
   await until("the end to be noticed", async () => page.locator("#status.trouble").count());
-  await look(page, "stats-gone", kStrangeLooks);
+  await lookAt(page, "stats-gone", kOtherLooks);
 }, { limit: 120_000 });
 
 test("the dashboard on a public port asks for the token once, and forgets on request", async (shared) => {
@@ -120,7 +90,7 @@ test("the dashboard on a public port asks for the token once, and forgets on req
   await page.locator("#token").fill(kApiKey);
   await page.keyboard.press("Enter");
   await waitForText(page, "#lock-error", /not the token/);
-  await look(page, "stats-locked", kStrangeLooks);
+  await lookAt(page, "stats-locked", kOtherLooks);
   await page.locator("#token").fill(kToken);
   await page.keyboard.press("Enter");
   await page.locator("#board").waitFor({ state: "visible" });

@@ -6,6 +6,7 @@ import {
   assertNoTroubles, connectionFacts, until, waitForPictures, waitForText,
 } from "./chromium.js";
 import { cuttableWay } from "./cuttable_way.js";
+import { lookAt } from "./looks.js";
 import { test } from "./testing.js";
 import { Turnpike } from "./turnpike.js";
 
@@ -24,6 +25,7 @@ test("a lost connection is resumed while the call goes on", async (shared) => {
   await waitForText(ann, "#phase", /Connection to the server lost/);
   await waitForText(ann, "#notice-lost", /does not answer/);
   await waitForText(ben, ".tile:not(.own) .tile-state", /Away/);
+  await lookAt(ann, "lost");
   await waitForPictures(ann);
   way.mend();
   await waitForText(ann, "#phase", /In a call with 1/);
@@ -60,6 +62,7 @@ test("a bad invitation is refused, and the room works without the relay", async 
   cleanUp(() => page.context().close());
   await page.goto(await server.roomUrl("forged", { invitation: await server.invitation("other") }));
   await waitForText(page, "#over-title", /This invitation does not count/);
+  await lookAt(page, "refused");
   await page.locator("#without-relay").click();
   await waitForText(page, "#phase", /Waiting for others/);
   await waitForText(page, "#notice-relay", /no relay/);
@@ -81,6 +84,7 @@ test("a full room says so", async ({ server, browser, cleanUp }) => {
   cleanUp(() => page.context().close());
   await page.goto(await server.roomUrl("crowded"));
   await waitForText(page, "#over-title", /The room is full/);
+  await lookAt(page, "full");
   await assertNoTroubles(page);
 });
 
