@@ -116,12 +116,14 @@ async function walk(page, key, count) {
 async function assertAllReached(page) {
   await page.evaluate(installInPage);
   const wanted = await page.evaluate(reachableInPage);
-  // A new window of Firefox begins with its address bar.
-  await page.bringToFront();
-  await until("the page to have the focus", () => page.evaluate(() => {
-    window.focus();
-    return document.hasFocus();
-  }));
+  // A new window of Firefox begins with its address bar, and may come to the front late: a click at
+  // the page's edge is what takes the focus from there.
+  await until("the page to have the focus", async () => {
+    if (await page.evaluate(() => document.hasFocus())) return true;
+    await page.bringToFront();
+    await page.mouse.click(1, 1);
+    return page.evaluate(() => document.hasFocus());
+  });
   await page.evaluate(() => {
     document.activeElement.blur();
     const whole = document.querySelector("dialog[open]") ?? document.body;
@@ -330,11 +332,13 @@ function testInBrowser(browserName, open) {
 
       await page.goto(`${server.plainUrl}/diag#k=${await server.invitation("any")}`);
       await shows(page, "#access-note", /given credentials/);
-      await tabTo(page, "Test now");
-      await press(page, "Enter");
-      await until("the end of the test", () =>
-        page.evaluate(() => !document.getElementById("copy").disabled), 80_000);
-      await focusGoesTo(page, "start");
+      if (size === kSizes[0]) {
+        await tabTo(page, "start");
+        await press(page, "Enter");
+        await until("the end of the test", () =>
+          page.evaluate(() => !document.getElementById("copy").disabled), 80_000);
+        await focusGoesTo(page, "start");
+      }
       await assertAllReached(page);
       await tabTo(page, "Use other credentials");
       await press(page, "Enter");
