@@ -12,6 +12,8 @@ const run = promisify(execFile);
 const kExecutable = process.env.FIREFOX ?? "/usr/bin/firefox-esr";
 
 const kPreferences = {
+  // Its panel would keep the keyboard's focus, also from windows that are opened later.
+  "browser.download.alwaysOpenPanel": false,
   "media.peerconnection.ice.loopback": true,
   "media.navigator.permission.disabled": true,
   "media.navigator.streams.fake": true,

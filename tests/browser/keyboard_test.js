@@ -372,8 +372,11 @@ testInBrowser("Chromium", async ({ browser, cleanUp }, viewport) => {
 });
 
 if (existsSync(Firefox.executable)) {
-  testInBrowser("Firefox", async ({ openFirefox, cleanUp }, viewport) => {
-    const page = await (await openFirefox()).newPage({ cleanUp });
+  // In a Firefox of its own: where the windows of other tests have left the focus is not known.
+  testInBrowser("Firefox", async ({ server, cleanUp }, viewport) => {
+    const browser = await Firefox.start({ authority: server.authority });
+    cleanUp(() => browser.stop());
+    const page = await browser.newPage({ cleanUp });
     await page.setViewport(viewport);
     return page;
   });
