@@ -60,6 +60,7 @@ export class Chromium {
   async newPage(options = {}) {
     const context = await this.#browser.newContext({ locale: "en-GB", ...options });
     const page = await context.newPage();
+    page.setDefaultTimeout(60_000); // as patient with a busy machine as until() is
     page.troubles = [];
     page.on("console", (message) => {
       if (message.type() === "error") page.troubles.push(`console: ${message.text()}`);

@@ -362,7 +362,7 @@ function testInBrowser(browserName, open) {
       await press(page, "Enter");
       await focusGoesTo(page, "token");
     }
-  });
+  }, { limit: 240_000 });
 }
 
 testInBrowser("Chromium", async ({ browser, cleanUp }, viewport) => {
