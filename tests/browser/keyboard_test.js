@@ -3,9 +3,8 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 
-import { assertNoTroubles, until, waitForPictures, waitForText } from "./chromium.js";
+import { until, waitForPictures, waitForText } from "./chromium.js";
 import { Firefox } from "./firefox.js";
 import { skipped, test } from "./testing.js";
 import { freePorts, kApiKey, Turnpike } from "./turnpike.js";
