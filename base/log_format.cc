@@ -28,7 +28,7 @@ string time_of(const Line& line) {
 }
 
 // A JSON string. What is no UTF-8 cannot stand in one.
-string quoted(string_view text) {
+string in_quotes(string_view text) {
   const bool valid = is_valid_utf8(text);
   string result = "\"";
   for (const char c : text) {
@@ -51,7 +51,7 @@ string in_text(const Field& field) {
     return fmt::format("{}={:.3f}", field.name, *number);
   }
   const string text = without_controls(std::get<string_view>(field.value));
-  return fmt::format("{}={}", field.name, needs_quotes(text) ? quoted(text) : text);
+  return fmt::format("{}={}", field.name, needs_quotes(text) ? in_quotes(text) : text);
 }
 
 string in_json(const Field& field) {
@@ -61,7 +61,7 @@ string in_json(const Field& field) {
   if (const auto* number = std::get_if<double>(&field.value)) {
     return fmt::format("\"{}\":{:.3f}", field.name, *number);
   }
-  return fmt::format("\"{}\":{}", field.name, quoted(std::get<string_view>(field.value)));
+  return fmt::format("\"{}\":{}", field.name, in_quotes(std::get<string_view>(field.value)));
 }
 
 bool is_hexadecimal(char c) {
@@ -115,7 +115,7 @@ string to_text(const Line& line, Head head) {
 
 string to_json(const Line& line) {
   return fmt::format(R"({{"time":"{}","level":"{}","message":{}{}}})", time_of(line),
-                     to_word(line.level), quoted(line.sentence), line.fields);
+                     to_word(line.level), in_quotes(line.sentence), line.fields);
 }
 
 string without_controls(string_view text) {

@@ -11,6 +11,9 @@ if(TURNPIKE_SANITIZE)
   target_compile_options(turnpike_options INTERFACE
     -fsanitize=${TURNPIKE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(turnpike_options INTERFACE -fsanitize=${TURNPIKE_SANITIZE})
+  # The tests' own files are watched for memory errors only: the rest costs a fifth of their build.
+  target_compile_options(turnpike_options INTERFACE
+    $<$<BOOL:$<TARGET_PROPERTY:TURNPIKE_TEST>>:-fno-sanitize=undefined>)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   target_compile_definitions(turnpike_options INTERFACE _FORTIFY_SOURCE=2)
@@ -21,18 +24,35 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebI
   target_link_options(turnpike_options INTERFACE -Wl,-z,relro,-z,now -pie)
 endif()
 
+# turnpike_precompile(TARGET HEADER): what a target's files include of the standard library and of other
+# projects is read once. Only where sanitizers are built: there it halves the build, and the release
+# build, which has no such help, shows that each file includes what it uses.
+function(turnpike_precompile target header)
+  if(TURNPIKE_SANITIZE)
+    target_precompile_headers(${target} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/${header})
+  endif()
+endfunction()
+
 # turnpike_room(NAME SOURCES a.cc b.cc [PUBLIC libraries...] [PRIVATE libraries...])
 function(turnpike_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(turnpike_${name} STATIC ${ROOM_SOURCES})
   target_link_libraries(turnpike_${name}
     PUBLIC turnpike_options ${ROOM_PUBLIC} PRIVATE ${ROOM_PRIVATE})
+  turnpike_precompile(turnpike_${name} precompiled.h)
 endfunction()
 
-# turnpike_test(NAME SOURCES a_test.cc [LINK libraries...]): a GoogleTest program run by ctest.
+# turnpike_test(NAME SOURCES a_test.cc [LINK libraries...]): a GoogleTest program run by ctest. What
+# tests/CMakeLists.txt precompiled serves all programs that are compiled like it.
 function(turnpike_test name)
   cmake_parse_arguments(TEST "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${TEST_SOURCES})
+  set_target_properties(${name} PROPERTIES TURNPIKE_TEST ON)
   target_link_libraries(${name} PRIVATE ${TEST_LINK} turnpike_options GTest::gmock GTest::gtest_main)
+  if(TARGET turnpike_test_headers AND NOT TURNPIKE_OPTIMISED_TESTS)
+    target_precompile_headers(${name} REUSE_FROM turnpike_test_headers)
+  else()
+    turnpike_precompile(${name} precompiled_test.h)
+  endif()
   add_test(NAME ${name} COMMAND ${name})
 endfunction()

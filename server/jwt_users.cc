@@ -12,7 +12,7 @@ turn::UserDirectory::Finding JwtUsers::find(const Question& question, Tick now) 
   if (!jwt) return others_ != nullptr ? others_->find(question, now) : Finding{};
   Finding finding;
   if (jwt->algorithm != "HS256") return finding;
-  auto claims = signaling::read_claims(jwt->payload, now.wall);
+  auto claims = signaling::parse_claims(jwt->payload, now.wall);
   if (!claims) return finding;
   name_ = std::move(claims->subject);
   finding.name = name_;

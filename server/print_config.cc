@@ -29,14 +29,14 @@ std::string on_one_line(std::string_view text) {
   return line;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 std::string to_json(const Option& option, std::string_view text) {
   if (option.arity == Arity::kFlag) return parse_switch(text).value_or(false) ? "true" : "false";
   const auto number = parse_decimal(text);
-  return number && std::to_string(*number) == text ? std::string(text) : quoted(text);
+  return number && std::to_string(*number) == text ? std::string(text) : in_quotes(text);
 }
 
 Entry given(const Option& option, const std::vector<const Setting*>& settings) {
@@ -55,7 +55,7 @@ Entry given(const Option& option, const std::vector<const Setting*>& settings) {
   }
   const bool list = option.arity == Arity::kRepeatable;
   return {origins,
-          fmt::format("{}: {}{}{}", quoted(option.name), list ? "[" : "", values, list ? "]" : "")};
+          fmt::format("{}: {}{}{}", in_quotes(option.name), list ? "[" : "", values, list ? "]" : "")};
 }
 
 // A default that is a value is printed as one, any other is a remark.

@@ -94,7 +94,7 @@ Expected<JwtClaims, JwtFault> read_claims(const json& claims, WallTime now) {
   return read;
 }
 
-Expected<JwtClaims, JwtFault> read_claims(std::string_view payload, WallTime now) {
+Expected<JwtClaims, JwtFault> parse_claims(std::string_view payload, WallTime now) {
   const auto claims = strict_object(payload);
   if (!claims) return unexpected(JwtFault::kMalformed);
   return read_claims(*claims, now);

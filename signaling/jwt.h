@@ -48,7 +48,7 @@ struct JwtClaims {
 };
 // "exp", "nbf" and "sub", and whether the token is of this time.
 Expected<JwtClaims, JwtFault> read_claims(const nlohmann::json& claims, WallTime now);
-Expected<JwtClaims, JwtFault> read_claims(std::string_view payload, WallTime now);
+Expected<JwtClaims, JwtFault> parse_claims(std::string_view payload, WallTime now);
 
 class JwtKeys {
  public:

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kGuestNameBytes = 9;
 
 // RFC 9110 section 5.6.4.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string quote = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') quote += '\\';
@@ -122,8 +122,8 @@ std::vector<std::string> ice_links(const IceUrls& urls, const MintedCredential& 
   constexpr std::string_view kRelation = "; rel=\"ice-server\"";
   for (const std::string& url : urls.stun)
     links.push_back("<" + url + ">" + std::string(kRelation));
-  const std::string rest = std::string(kRelation) + "; username=" + quoted(credential.username) +
-                           "; credential=" + quoted(credential.password) +
+  const std::string rest = std::string(kRelation) + "; username=" + in_quotes(credential.username) +
+                           "; credential=" + in_quotes(credential.password) +
                            "; credential-type=\"password\"";
   for (const std::string& url : urls.turn) links.push_back("<" + url + ">" + rest);
   return links;

@@ -90,7 +90,7 @@ class SctpAssociation {
 
   Settings settings_;
   std::uintptr_t id_ = 0;  // what usrsctp knows it by: never a pointer that could dangle
-  socket* socket_ = nullptr;
+  struct socket* socket_ = nullptr;  // the word tells it from the function
   bool up_ = false;
   bool down_ = false;
   bool refused_ = false;  // somebody waits for room

@@ -145,7 +145,7 @@ TEST_F(ClientsOfHashes, TellNobodyTheirNameOnceTheirHashWasFound) {
   allocate();
   ASSERT_TRUE(line.got_relayed);
   const std::size_t before = line.sent.size();
-  line.edit = [this](const Bytes& answer) {
+  line.edit = [](const Bytes& answer) {
     Bytes room(500);
     const auto view = stun::MessageView::parse(answer);
     stun::Builder builder = stun::Builder::response(room, stun::Class::kError, *view);

@@ -258,7 +258,7 @@ fuzz_target() { check "$1" tools/fuzz "$1" 10; }
 stage_fuzz() {
   local -a targets
   mapfile -t targets < <(tools/fuzz --list)
-  build_preset fuzz "${targets[@]/#/fuzz_}"
+  build_preset dev "${targets[@]/#/fuzz_}"
   side_by_side fuzz_target "${targets[@]}"
 }
 
