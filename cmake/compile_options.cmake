@@ -42,10 +42,11 @@ function(turnpike_room name)
   turnpike_precompile(turnpike_${name} precompiled.h)
 endfunction()
 
-# turnpike_test(NAME SOURCES a_test.cc [LINK libraries...]): a GoogleTest program run by ctest. What
-# tests/CMakeLists.txt precompiled serves all programs that are compiled like it.
+# turnpike_test(NAME SOURCES a_test.cc [LINK libraries...] [SHARDS n]): a GoogleTest program run by
+# ctest, a long one in shards side by side. What tests/CMakeLists.txt precompiled serves all programs
+# that are compiled like it.
 function(turnpike_test name)
-  cmake_parse_arguments(TEST "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(TEST "" "SHARDS" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${TEST_SOURCES})
   set_target_properties(${name} PROPERTIES TURNPIKE_TEST ON)
   target_link_libraries(${name} PRIVATE ${TEST_LINK} turnpike_options GTest::gmock GTest::gtest_main)
@@ -54,5 +55,15 @@ function(turnpike_test name)
   else()
     turnpike_precompile(${name} precompiled_test.h)
   endif()
-  add_test(NAME ${name} COMMAND ${name})
+  if(NOT TEST_SHARDS)
+    add_test(NAME ${name} COMMAND ${name})
+    return()
+  endif()
+  foreach(shard RANGE 1 ${TEST_SHARDS})
+    math(EXPR index "${shard} - 1")
+    add_test(NAME ${name}_${shard} COMMAND ${name})
+    # The cost: what is long is begun first, or the end would wait for it alone.
+    set_tests_properties(${name}_${shard} PROPERTIES COST 1000
+      ENVIRONMENT "GTEST_TOTAL_SHARDS=${TEST_SHARDS};GTEST_SHARD_INDEX=${index}")
+  endforeach()
 endfunction()

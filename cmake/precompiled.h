@@ -1,5 +1,5 @@
-// Read once for all files of a target; see turnpike_precompile() in compile_options.cmake. Nothing of
-// this project: who changes a header of ours must not wait for everything.
+// Read once for all files of a target; see turnpike_precompile() in compile_options.cmake. Nothing
+// of this project: who changes a header of ours must not wait for everything.
 #pragma once
 
 #include <uv.h>

@@ -54,8 +54,8 @@ Entry given(const Option& option, const std::vector<const Setting*>& settings) {
     return {fmt::format("\"{}\": {} hidden ({})", option.name, settings.size(), origins), ""};
   }
   const bool list = option.arity == Arity::kRepeatable;
-  return {origins,
-          fmt::format("{}: {}{}{}", in_quotes(option.name), list ? "[" : "", values, list ? "]" : "")};
+  return {origins, fmt::format("{}: {}{}{}", in_quotes(option.name), list ? "[" : "", values,
+                               list ? "]" : "")};
 }
 
 // A default that is a value is printed as one, any other is a remark.

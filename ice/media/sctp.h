@@ -89,7 +89,7 @@ class SctpAssociation {
   void touch(MonoTime now);
 
   Settings settings_;
-  std::uintptr_t id_ = 0;  // what usrsctp knows it by: never a pointer that could dangle
+  std::uintptr_t id_ = 0;            // what usrsctp knows it by: never a pointer that could dangle
   struct socket* socket_ = nullptr;  // the word tells it from the function
   bool up_ = false;
   bool down_ = false;
