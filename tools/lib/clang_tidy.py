@@ -10,6 +10,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -55,9 +56,23 @@ def key(entry, needed, common, digests):
     return os.path.join(CACHE, digest.hexdigest())
 
 
+def commands_without_precompiled(entries):
+    """A folder with the commands as they would be without precompiled headers: clang-tidy would
+    walk through all that they declare, for each file."""
+    entries = [dict(entry) for entry in entries]
+    for entry in entries:
+        entry["command"] = re.sub(r" -Winvalid-pch| -Xclang -include(-pch)? -Xclang \S+", "",
+                                  entry["command"])
+    folder = os.path.join(CACHE, "commands")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "compile_commands.json"), "w", encoding="utf-8") as file:
+        json.dump(entries, file)
+    return folder
+
+
 def look_at(job):
-    source, mark, build = job
-    run = subprocess.run(["clang-tidy", "--quiet", "-p", build, source], text=True,
+    source, mark, commands = job
+    run = subprocess.run(["clang-tidy", "--quiet", "-p", commands, source], text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if run.returncode == 0:
         with open(mark, "w", encoding="utf-8") as file:
@@ -75,6 +90,7 @@ def main():
     needed, digests, jobs, clean = dependencies(build), Digests(), [], 0
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
         entries = json.load(file)
+    commands = commands_without_precompiled(entries)
     for entry in entries:
         source = os.path.relpath(entry["file"])
         if source.split("/", 1)[0] not in rooms:
@@ -88,7 +104,7 @@ def main():
         if os.path.exists(mark):
             clean += 1
         else:
-            jobs.append((source, mark, build))
+            jobs.append((source, mark, commands))
     print(f"{clean} files are clean as before, {len(jobs)} to look at", flush=True)
     dirty = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
