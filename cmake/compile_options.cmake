@@ -62,8 +62,10 @@ function(turnpike_test name)
   foreach(shard RANGE 1 ${TEST_SHARDS})
     math(EXPR index "${shard} - 1")
     add_test(NAME ${name}_${shard} COMMAND ${name})
-    # The cost: what is long is begun first, or the end would wait for it alone.
+    # The cost: what is long is begun first, or the end would wait for it alone. The output, where
+    # tools/test asks for one: a file for each shard, by the test's name.
     set_tests_properties(${name}_${shard} PROPERTIES COST 1000
-      ENVIRONMENT "GTEST_TOTAL_SHARDS=${TEST_SHARDS};GTEST_SHARD_INDEX=${index}")
+      ENVIRONMENT "GTEST_TOTAL_SHARDS=${TEST_SHARDS};GTEST_SHARD_INDEX=${index}"
+      ENVIRONMENT_MODIFICATION "GTEST_OUTPUT=string_append:${name}_${shard}.xml")
   endforeach()
 endfunction()
