@@ -12,11 +12,15 @@ import { echo, loopback, testStream } from "./diag_relay.js";
 import { byId, cloneTemplate, copyText, invitationInAddress, setHidden } from "./dom.js";
 import { currentLanguage, say, sayFacts, sayNothing, startLanguages, translate } from "./i18n.js";
 import { bitRate, decimal, percentage } from "./numbers.js";
+import { after } from "./waiting.js";
 
 // Certificates and credentials that others make by their own clock fail beyond this.
 const kClockTolerance = 60;
 // Every answer that can come quickly has come by then.
 const kOwnAddressAfter = 2_000;
+const kAnswerPatience = 10_000;
+// More than any part of the test takes that comes to an end by itself.
+const kPartPatience = 45_000;
 
 const invitation = invitationInAddress();
 let config = null;
@@ -46,9 +50,13 @@ async function prepare() {
   if (new URLSearchParams(location.search).get("auto") === "1") run();
 }
 
+function inTime() {
+  return AbortSignal.timeout(kAnswerPatience);
+}
+
 async function askServer() {
   const began = Date.now();
-  const answer = await fetch("/config.json", { cache: "no-store" });
+  const answer = await fetch("/config.json", { cache: "no-store", signal: inTime() });
   config = await answer.json();
   // Half of the way there and back; the server tells whole seconds.
   clockOff = Math.round((Date.now() + began) / 2000 - config.time);
@@ -69,14 +77,18 @@ async function useAccess(proof) {
 }
 
 async function mint(proof) {
-  const answer = await fetch("/api/ice", { headers: { Authorization: `Bearer ${proof}` } });
+  const answer = await fetch("/api/ice", {
+    headers: { Authorization: `Bearer ${proof}` }, signal: inTime(),
+  });
   return answer.ok ? (await answer.json()).iceServers : null;
 }
 
 // A server with open rooms gives credentials to everybody who enters one.
 async function askRoom() {
   try {
-    const room = await join(`diag-${Math.random().toString(36).slice(2)}`, { RTCPeerConnection: null });
+    const room = await join(`diag-${Math.random().toString(36).slice(2)}`, {
+      RTCPeerConnection: null, signal: inTime(),
+    });
     room.leave();
     return room.iceServers;
   } catch {
@@ -116,17 +128,26 @@ async function run() {
   say(byId("verdict-text"), "diag.runningText");
   const media = testStream();
   report = beginReport();
-  try {
-    await testUrls();
-    await Promise.all([testNat(), testFamilies()]);
-    await testRelay(media);
-    await testEcho(media);
-  } finally {
-    media.close();
-    running = false;
-  }
+  await part("urls", testUrls());
+  await Promise.all([part("nat", testNat()), part("families", testFamilies())]);
+  await part("loopback", testRelay(media));
+  await part("echo", testEcho(media));
+  media.close();
+  running = false;
   conclude();
   showRunning(false);
+}
+
+// What goes wrong in one part, or does not end, is told in the report and leaves the others alone.
+async function part(name, test) {
+  const late = after(kPartPatience).then(() => {
+    throw new Error(`no end after ${kPartPatience / 1000} s`);
+  });
+  try {
+    await Promise.race([test, late]);
+  } catch (error) {
+    report.failures.push({ part: name, error: error.message });
+  }
 }
 
 // Who began by keyboard stands on that button: it must not lose the focus, as one that is disabled
@@ -153,6 +174,7 @@ function beginReport() {
     local: null,
     loopback: null,
     echo: null,
+    failures: [],
   };
 }
 
@@ -218,6 +240,7 @@ async function askWhy({ username, credential }) {
       method: "POST",
       headers: { Authorization: `Bearer ${access.proof}`, "Content-Type": "application/json" },
       body: JSON.stringify({ username, credential }),
+      signal: inTime(),
     });
     return answer.ok ? (await answer.json()).verdict : null;
   } catch {

@@ -174,7 +174,9 @@ export async function echo(iceServers, media, { invitation, policy }) {
 function reports(room, signal) {
   return new Promise((done, failed) => {
     let count = 0;
-    signal.addEventListener("abort", () => failed(new DOMException("no answer", "TimeoutError")));
+    const late = () => failed(new DOMException("no answer", "TimeoutError"));
+    if (signal.aborted) late();
+    signal.addEventListener("abort", late);
     room.on("message", ({ data }) => {
       if (data?.error) return done({ error: data.error.code });
       if (data?.statistics?.state === "connected") count += 1;

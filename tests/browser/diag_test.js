@@ -191,3 +191,26 @@ if (!existsSync(Firefox.executable)) {
     assert.equal(report.echo.path?.relay_here, true, JSON.stringify(report.echo));
   });
 }
+
+test("the connection test ends, and says so, when one part of it does not", async (shared) => {
+  const page = await shared.browser.newPage();
+  shared.cleanUp(() => page.context().close());
+  await page.addInitScript(() => {
+    RTCPeerConnection.prototype.getStats = () => new Promise(() => {});
+  });
+  await page.goto(diagUrl(shared.server.plainUrl, await shared.server.invitation("any")));
+  await page.locator("#start").click();
+  const report = await reportOf(page);
+  assert.deepEqual(report.failures, [{ part: "loopback", error: "no end after 45 s" }]);
+  assert.equal(report.verdict, "noMedia");
+  assert.ok(report.urls.some(({ verdict }) => verdict === "relay"));
+});
+
+test("the connection test does not wait for ever for the server's answers", async (shared) => {
+  const page = await shared.browser.newPage();
+  shared.cleanUp(() => page.context().close());
+  await page.route("**/api/ice", () => {});
+  await page.goto(diagUrl(shared.server.plainUrl, await shared.server.invitation("any")));
+  await waitForText(page, "#access-note", /The server does not answer/);
+  assert.equal(await page.locator("#start").isEnabled(), true);
+});
