@@ -25,7 +25,7 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebI
 endif()
 
 # turnpike_precompile(TARGET HEADER): what a target's files include of the standard library and of other
-# projects is read once. Only where sanitizers are built: there it halves the build, and the release
+# projects is read once. Only where sanitizers are built: there builds are slow, and the release
 # build, which has no such help, shows that each file includes what it uses.
 function(turnpike_precompile target header)
   if(TURNPIKE_SANITIZE)
